@@ -1,0 +1,113 @@
+//! What can be done to a credential or a subscription besides changing its fields.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use jiff::{SignedDuration, Timestamp};
+use portunus_gateway::clock;
+use portunus_gateway::config::subscription::SubscriptionStatus;
+use portunus_gateway::problem::Problem;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::body::Object;
+use super::caller::Caller;
+use super::error::ApiError;
+use super::resources::{self, first, one};
+use crate::access::Verb;
+use crate::control::Control;
+use crate::lifecycle::Step;
+use crate::store::row::Row;
+use crate::store::{Action, Edit, Op, Outcome};
+
+/// The longest time that an old key works beside its successor: 30 days.
+const LONGEST_GRACE_HOURS: u64 = 720;
+
+/// `POST …/credentials/{id}/rotate {"grace_period_hours": N}`: a new key; the old one ends at once, or after the grace.
+pub async fn rotate_credential(
+    State(control): State<Arc<Control>>,
+    caller: Caller,
+    Path((tenant, id)): Path<(String, String)>,
+    body: Object,
+) -> Result<Response, ApiError> {
+    let row = resources::find(&control, &caller, (&tenant, "credentials", &id), Verb::Write).await?;
+    let outcome = rotate(&control, &caller, &row, grace(&body)?).await?;
+    Ok((StatusCode::CREATED, one(&outcome)).into_response())
+}
+
+/// The grace that a body asks for.
+pub fn grace(body: &Object) -> Result<u64, ApiError> {
+    let Some(value) = body.0.get("grace_period_hours") else { return Ok(0) };
+    value.as_u64().filter(|hours| *hours <= LONGEST_GRACE_HOURS).ok_or_else(|| {
+        let expected = format!("a number of hours from 0 to {LONGEST_GRACE_HOURS}");
+        ApiError::invalid(vec![Problem::new("/grace_period_hours", "not a usable grace period", expected).found(value.clone())])
+    })
+}
+
+/// Makes the successor of a key and ends the old one, in one commit.
+pub async fn rotate(control: &Control, caller: &Caller, old: &Row, grace_hours: u64) -> Result<Outcome, ApiError> {
+    if old.spec.get("status").and_then(Value::as_str) == Some("revoked") {
+        return Err(ApiError::conflict("a revoked key has no successor; create a new credential", Vec::new()));
+    }
+    let mut spec = Map::new();
+    for field in ["consumer_id", "subscription_id", "credential_type"] {
+        spec.extend(old.spec.get(field).map(|value| (field.to_owned(), value.clone())));
+    }
+    let end = match grace_hours {
+        0 => json!({ "status": "revoked" }),
+        hours => json!({ "expires_at": earliest(old, clock::now() + SignedDuration::from_hours(hours as i64)) }),
+    };
+    let create = Action::Create { tenant_id: old.tenant_id, name: None, spec: Value::Object(spec) };
+    let update = Action::Update { id: old.id, if_match: None, name: None, edit: Edit::Merge(end) };
+    let ops = [create, update].into_iter().map(|action| Op { kind: old.kind, path: String::new(), action }).collect();
+    first(control.store.commit(caller.changes(ops)).await?.outcomes)
+}
+
+/// A grace never lets a key live longer than it would have.
+fn earliest(old: &Row, end: Timestamp) -> Timestamp {
+    let own = old.spec.get("expires_at").and_then(|value| Timestamp::deserialize(value).ok());
+    own.map_or(end, |own| own.min(end))
+}
+
+/// `POST …/credentials/{id}/revoke`.
+pub async fn revoke_credential(
+    State(control): State<Arc<Control>>,
+    caller: Caller,
+    Path((tenant, id)): Path<(String, String)>,
+) -> Result<Response, ApiError> {
+    let row = resources::find(&control, &caller, (&tenant, "credentials", &id), Verb::Write).await?;
+    let edit = Edit::Merge(json!({ "status": "revoked" }));
+    let action = Action::Update { id: row.id, if_match: None, name: None, edit };
+    let committed = control.store.commit(caller.change(row.kind, action)).await?;
+    Ok(one(&first(committed.outcomes)?).into_response())
+}
+
+/// `POST …/subscriptions/{id}/{approve|suspend|resume|revoke}`.
+pub async fn subscription_step(
+    State(control): State<Arc<Control>>,
+    caller: Caller,
+    Path((tenant, id, step)): Path<(String, String, String)>,
+) -> Result<Response, ApiError> {
+    let Some(step) = Step::named(&step) else {
+        return Err(ApiError::not_found("a subscription can be approved, suspended, resumed and revoked: approve, suspend, resume, revoke"));
+    };
+    let row = resources::find(&control, &caller, (&tenant, "subscriptions", &id), Verb::Write).await?;
+    let outcome = take_step(&control, &caller, &row, step).await?;
+    Ok(Json(outcome.row.to_json()).into_response())
+}
+
+/// Takes a subscription from one state to the next.
+pub async fn take_step(control: &Control, caller: &Caller, row: &Row, step: Step) -> Result<Outcome, ApiError> {
+    let status = row.spec.get("status").and_then(|value| SubscriptionStatus::deserialize(value).ok()).unwrap_or(SubscriptionStatus::Pending);
+    let next = step.from(status).map_err(|expected| {
+        let problem = Problem::new("/status", "the subscription is in another state", expected).found(json!(status));
+        ApiError::conflict("this step cannot be taken from here", vec![problem])
+    })?;
+    let edit = Edit::Merge(json!({ "status": next }));
+    // Two people deciding at once must not both win.
+    let action = Action::Update { id: row.id, if_match: Some(row.revision), name: None, edit };
+    first(control.store.commit(caller.change(row.kind, action)).await?.outcomes)
+}

@@ -1,0 +1,69 @@
+//! Who calls, and whether they may.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use portunus_gateway::kind::Id;
+
+use super::error::ApiError;
+use crate::access::{Account, Permission};
+use crate::control::Control;
+use crate::resource;
+use crate::store::{Action, Change, Op};
+
+/// The account that a call's access token speaks for. A handler that takes it cannot be reached without a token.
+#[derive(Clone)]
+pub struct Caller(pub Arc<Account>);
+
+impl FromRequestParts<Arc<Control>> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, control: &Arc<Control>) -> Result<Self, ApiError> {
+        let token = bearer(parts).ok_or_else(|| ApiError::unauthorized(None))?;
+        control.account(token).map(Self).map_err(|error| ApiError::unauthorized(Some(error)))
+    }
+}
+
+/// The token in `Authorization: Bearer`.
+pub fn bearer(parts: &Parts) -> Option<&str> {
+    let (scheme, token) = parts.headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+impl Caller {
+    /// Refuses unless the account may do that in this tenant.
+    pub fn needs(&self, permission: Permission, tenant_id: Id) -> Result<(), ApiError> {
+        if self.0.may(permission, tenant_id) { Ok(()) } else { Err(refused(permission)) }
+    }
+
+    /// Refuses unless the account may do that in every tenant.
+    pub fn needs_everywhere(&self, permission: Permission) -> Result<(), ApiError> {
+        if self.0.may_everywhere(permission) { Ok(()) } else { Err(refused(permission)) }
+    }
+
+    /// The tenant with this id or name. Who may not act there is not told whether it exists.
+    pub async fn tenant(&self, control: &Control, text: &str, permission: Permission) -> Result<Id, ApiError> {
+        let kind = resource::by_kind("Tenant").expect("the kind Tenant is in the list");
+        match control.store.find(kind, None, text).await? {
+            Some(tenant) => self.needs(permission, tenant.id).map(|()| tenant.id),
+            None if self.0.may_everywhere(permission) => Err(ApiError::not_found(format!("there is no tenant {text}"))),
+            None => Err(refused(permission)),
+        }
+    }
+
+    /// A change of one resource on this account's behalf.
+    pub fn change(&self, kind: &'static portunus_gateway::kind::KindInfo, action: Action) -> Change {
+        self.changes(vec![Op { kind, path: String::new(), action }])
+    }
+
+    /// A change of several resources on this account's behalf.
+    pub fn changes(&self, ops: Vec<Op>) -> Change {
+        Change { actor: self.0.actor(), account: Some(self.0.clone()), ops, dry_run: false }
+    }
+}
+
+fn refused(permission: Permission) -> ApiError {
+    ApiError::forbidden(format!("this needs the permission {permission} there"))
+}

@@ -1,0 +1,200 @@
+//! Every refusal of the control plane, as a problem document (RFC 9457).
+
+use axum::body::Body;
+use axum::http::header::{self, HeaderName, HeaderValue};
+use axum::http::{Response, StatusCode};
+use axum::response::IntoResponse;
+use portunus_gateway::error::problem_type;
+use portunus_gateway::problem::Problem;
+use serde::Serialize;
+
+use crate::store::CommitError;
+use crate::token::TokenError;
+
+/// A refusal: what its sender may know, and nothing else.
+#[derive(Debug, Clone)]
+pub struct ApiError {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The stable code.
+    pub code: &'static str,
+    /// The short text for people.
+    pub title: &'static str,
+    /// What happened in this case.
+    pub detail: String,
+    /// Every fault of what was sent.
+    pub errors: Vec<Problem>,
+    /// A header that goes with it.
+    pub header: Option<(HeaderName, HeaderValue)>,
+}
+
+/// The codes of the control plane, with status and title, for the reference page.
+pub const CODES: &[(u16, &str, &str)] = &[
+    (400, "bad_request", "The request is not well formed"),
+    (401, "unauthorized", "The call needs a valid access token"),
+    (403, "forbidden", "The account may not do this"),
+    (404, "not_found", "There is no such thing"),
+    (405, "method_not_allowed", "The path does not have this method"),
+    (409, "conflict", "This contradicts what is there"),
+    (412, "precondition_failed", "The resource has changed in the meantime"),
+    (413, "body_too_large", "The request's body is too large"),
+    (415, "unsupported_media_type", "The body's media type is not taken here"),
+    (422, "invalid", "The request has faults"),
+    (429, "rate_limited", "Too many requests"),
+    (500, "internal_error", "Something went wrong in Portunus"),
+    (503, "store_unavailable", "The store cannot be reached"),
+];
+
+impl ApiError {
+    fn new(code: &'static str, detail: impl Into<String>) -> Self {
+        let (status, _, title) = CODES.iter().find(|(_, known, _)| *known == code).expect("every code is in the table");
+        Self {
+            status: StatusCode::from_u16(*status).expect("the table holds valid codes"),
+            code,
+            title,
+            detail: detail.into(),
+            errors: Vec::new(),
+            header: None,
+        }
+    }
+
+    /// 400.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new("bad_request", detail)
+    }
+
+    /// 401 with its reason in `WWW-Authenticate` (RFC 6750 section 3).
+    pub fn unauthorized(reason: Option<TokenError>) -> Self {
+        let (detail, challenge) = match reason {
+            None => ("send `Authorization: Bearer <access token>`".to_owned(), "Bearer realm=\"portunus\"".to_owned()),
+            Some(error) => (
+                error.to_string(),
+                format!("Bearer realm=\"portunus\", error=\"invalid_token\", error_description=\"{error}\""),
+            ),
+        };
+        let mut refusal = Self::new("unauthorized", detail);
+        refusal.header = HeaderValue::try_from(challenge).ok().map(|value| (header::WWW_AUTHENTICATE, value));
+        refusal
+    }
+
+    /// 403.
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new("forbidden", detail)
+    }
+
+    /// 404.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new("not_found", detail)
+    }
+
+    /// 405.
+    pub fn method_not_allowed() -> Self {
+        Self::new("method_not_allowed", "the `Allow` header names the methods that it has")
+    }
+
+    /// 409.
+    pub fn conflict(detail: impl Into<String>, errors: Vec<Problem>) -> Self {
+        Self { errors, ..Self::new("conflict", detail) }
+    }
+
+    /// 413.
+    pub fn too_large(detail: impl Into<String>) -> Self {
+        Self::new("body_too_large", detail)
+    }
+
+    /// 415.
+    pub fn media_type(expected: &str) -> Self {
+        Self::new("unsupported_media_type", format!("send the body as {expected}"))
+    }
+
+    /// 422.
+    pub fn invalid(errors: Vec<Problem>) -> Self {
+        let detail = match errors.len() {
+            1 => "one field is wrong".to_owned(),
+            count => format!("{count} fields are wrong"),
+        };
+        Self { errors, ..Self::new("invalid", detail) }
+    }
+
+    /// 429.
+    pub fn rate_limited(wait_seconds: u64) -> Self {
+        let mut refusal = Self::new("rate_limited", format!("try again in {wait_seconds} s"));
+        refusal.header = Some((header::RETRY_AFTER, HeaderValue::from(wait_seconds)));
+        refusal
+    }
+
+    /// 500.
+    pub fn internal() -> Self {
+        Self::new("internal_error", "the log says more, under the request's id")
+    }
+
+    /// 503.
+    pub fn store(error: impl std::fmt::Display) -> Self {
+        tracing::error!(target: "control", error = %error, "database_connection_failed");
+        let mut refusal = Self::new("store_unavailable", "nothing was changed; traffic is still served");
+        refusal.header = Some((header::RETRY_AFTER, HeaderValue::from_static("1")));
+        refusal
+    }
+
+    /// The document. Without the request's id it is not complete; see [`super::guard`].
+    pub fn render(self, request_id: &str) -> Response<Body> {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            r#type: String,
+            title: &'a str,
+            status: u16,
+            detail: &'a str,
+            code: &'a str,
+            request_id: &'a str,
+            #[serde(skip_serializing_if = "<[Problem]>::is_empty")]
+            errors: &'a [Problem],
+        }
+        let document = Document {
+            r#type: problem_type(self.code),
+            title: self.title,
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            request_id,
+            errors: &self.errors,
+        };
+        let text = serde_json::to_vec(&document).expect("a problem document serialises to JSON");
+        let mut response = Response::new(Body::from(text));
+        *response.status_mut() = self.status;
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.status;
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<CommitError> for ApiError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::NotFound(kind) => Self::not_found(format!("there is no such {kind}")),
+            CommitError::Invalid(errors) => Self::invalid(errors),
+            CommitError::Conflict(errors) => Self::conflict("the change contradicts what is there", errors),
+            CommitError::Stale(revision) => {
+                Self::new("precondition_failed", format!("the resource is at revision {revision} by now; read it again"))
+            }
+            CommitError::Forbidden(detail) => Self::forbidden(detail),
+            CommitError::Store(error) => Self::store(error),
+        }
+    }
+}
+
+impl From<sqlx::Error> for ApiError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::store(error)
+    }
+}

@@ -1,0 +1,66 @@
+//! What Portunus says of itself: health, metrics, kinds, policy types, the description of its API.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use portunus_gateway::own::{Health, METRICS_TYPE};
+use portunus_gateway::policy;
+use serde_json::{Value, json};
+
+use crate::control::Control;
+use crate::openapi;
+use crate::resource;
+
+/// `GET /health`.
+pub async fn health() -> Response {
+    Json(Health::now()).into_response()
+}
+
+/// `GET /metrics`, in the Prometheus text format.
+pub async fn metrics(State(control): State<Arc<Control>>) -> Response {
+    ([(CONTENT_TYPE, METRICS_TYPE)], control.metrics.render()).into_response()
+}
+
+/// `GET /v1/openapi.json`.
+pub async fn openapi() -> Response {
+    static DOCUMENT: OnceLock<String> = OnceLock::new();
+    let text = DOCUMENT.get_or_init(|| openapi::document().to_string());
+    ([(CONTENT_TYPE, "application/json")], text.as_str()).into_response()
+}
+
+/// `GET /v1/kinds`: every kind with its schema.
+pub async fn kinds() -> Response {
+    let kinds: Vec<Value> = resource::all()
+        .map(|kind| {
+            json!({
+                "kind": kind.kind,
+                "plural": kind.plural,
+                "noun": kind.noun,
+                "description": kind.description(),
+                "references": kind.references.iter().map(|reference| json!({ "field": reference.field, "kind": reference.kind })).collect::<Vec<_>>(),
+                "schema": (kind.schema)().schema,
+            })
+        })
+        .collect();
+    Json(json!({ "items": kinds, "total": kinds.len() })).into_response()
+}
+
+/// `GET /v1/policy-types`: every policy type with its schema and an example.
+pub async fn policy_types() -> Response {
+    let types: Vec<Value> = policy::TYPES
+        .iter()
+        .map(|known| {
+            json!({
+                "policy_type": known.name,
+                "phase": known.phase,
+                "stacks": known.stacks,
+                "example": known.example,
+                "schema": (known.schema)().schema,
+            })
+        })
+        .collect();
+    Json(json!({ "items": types, "total": types.len() })).into_response()
+}

@@ -1,0 +1,83 @@
+//! How often the control plane may be called by one account, and how often secrets may be guessed.
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use portunus_gateway::clock;
+use portunus_gateway::kind::Id;
+use portunus_gateway::limit::{LimitState, WINDOWS, Window};
+use quick_cache::sync::Cache;
+
+use super::caller::bearer;
+use super::error::ApiError;
+use crate::control::Control;
+
+/// Calls of one account: 60,000 a minute, 20,000 of them at once.
+fn calls() -> [Option<Window>; WINDOWS] {
+    [None, Some(Window::new(60_000, 60, 20_000)), None, None]
+}
+
+/// Wrong secrets for one account from one address: 10 at once, then one in six seconds.
+fn guesses() -> [Option<Window>; WINDOWS] {
+    [None, Some(Window::new(10, 60, 10)), None, None]
+}
+
+/// The counters; bounded, the least used are forgotten first.
+pub struct Throttle {
+    calls: Cache<Id, Arc<LimitState>>,
+    guesses: Cache<u64, Arc<LimitState>>,
+    hasher: RandomState,
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self { calls: Cache::new(1_000), guesses: Cache::new(10_000), hasher: RandomState::new() }
+    }
+}
+
+impl Throttle {
+    /// The seconds to wait after too many wrong secrets.
+    pub fn is_guessing(&self, address: IpAddr, account: &str) -> Option<u64> {
+        let state = self.guesses.get(&self.key(address, account))?;
+        let wait = state.wait(&guesses(), clock::monotonic_ns());
+        (!wait.is_zero()).then(|| wait.as_secs() + 1)
+    }
+
+    /// Counts a wrong secret.
+    pub fn guessed_wrong(&self, address: IpAddr, account: &str) {
+        let made = self.guesses.get_or_insert_with(&self.key(address, account), || Ok::<_, std::convert::Infallible>(Arc::default()));
+        let Ok(state) = made;
+        state.take(&guesses(), clock::monotonic_ns());
+    }
+
+    fn key(&self, address: IpAddr, account: &str) -> u64 {
+        self.hasher.hash_one((address.to_canonical(), account))
+    }
+}
+
+/// Limits calls by account and says in `RateLimit` what is left. Calls without a valid token have no account to count.
+pub async fn limit(State(control): State<Arc<Control>>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let account = bearer(&parts).and_then(|token| control.account(token).ok());
+    let request = Request::from_parts(parts, body);
+    let Some(account) = account else { return next.run(request).await };
+    let made = control.throttle.calls.get_or_insert_with(&account.id, || Ok::<_, std::convert::Infallible>(Arc::default()));
+    let Ok(state) = made;
+    let decision = state.take(&calls(), clock::monotonic_ns());
+    let mut response = match decision.allowed {
+        true => next.run(request).await,
+        false => ApiError::rate_limited(decision.retry_after.as_secs() + 1).into_response(),
+    };
+    let left = format!("\"control\";r={};t={}", decision.remaining, decision.reset_after.as_secs() + 1);
+    let headers = response.headers_mut();
+    headers.insert(HeaderName::from_static("ratelimit-policy"), HeaderValue::from_static("\"control\";q=60000;w=60"));
+    if let Ok(value) = HeaderValue::try_from(left) {
+        headers.insert(HeaderName::from_static("ratelimit"), value);
+    }
+    response
+}

@@ -1,0 +1,2 @@
+//! Generated.
+pub fn pages() -> Vec<(&'static str, String)> { Vec::new() }

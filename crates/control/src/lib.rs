@@ -1,0 +1,19 @@
+//! The control plane of Portunus: the path of a change.
+//!
+//! Follow a change: [`api`] takes it, [`access`] says whether its sender may, [`store`] checks, writes and publishes
+//! it. The kinds of resources are in [`resource`] and in the data plane's `config`.
+
+pub mod access;
+pub mod api;
+pub mod bootstrap;
+pub mod control;
+pub mod dialect;
+pub mod docs;
+pub mod lifecycle;
+pub mod manifest;
+pub mod openapi;
+pub mod password;
+pub mod resource;
+pub mod serve;
+pub mod store;
+pub mod token;

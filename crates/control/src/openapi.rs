@@ -1,0 +1,73 @@
+//! The OpenAPI 3.1 document of the control plane's API, made from the kinds, the policy types and the refusals.
+//!
+//! A new kind is in it without further code. What is not CRUD is described in [`service`] and [`stoa`].
+
+mod components;
+mod example;
+mod operation;
+mod resources;
+pub(crate) mod schema;
+mod service;
+mod stoa;
+
+use serde_json::{Map, Value, json};
+
+use crate::resource;
+use operation::Operation;
+use schema::Schemas;
+
+/// The operations, as `(path, method, operation)`.
+type Operations = Vec<(String, &'static str, Operation)>;
+
+/// The document.
+pub fn document() -> Value {
+    let mut schemas = Schemas::new([components::schemas(), service::schemas(), stoa::schemas()].concat());
+    let mut operations = service::operations();
+    for kind in resource::all() {
+        operations.extend(resources::operations(kind));
+        schemas.add_kind(kind);
+    }
+    operations.extend(stoa::operations());
+    schemas.add_policy_configs();
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Portunus",
+            "summary": "The control plane's API",
+            "description": "Configures an API gateway. A change takes effect on the next request through the gateway. Every \
+                refusal is a problem document (RFC 9457); faults of what was sent are listed all at once.",
+            "version": portunus_gateway::VERSION,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/", "description": "The control listener."}],
+        "security": [{"bearer": []}, {"oauth2": []}],
+        "tags": tags(),
+        "paths": paths(operations),
+        "components": {
+            "schemas": schemas.into_map(),
+            "responses": components::responses(),
+            "parameters": components::parameters(),
+            "headers": components::headers(),
+            "securitySchemes": components::security_schemes(),
+        },
+    })
+}
+
+fn tags() -> Vec<Value> {
+    let own = service::TAGS.iter().map(|(name, description)| json!({"name": name, "description": description}));
+    let kinds = resource::all().map(|kind| json!({"name": kind.plural, "description": kind.description()}));
+    let (name, description) = stoa::TAG;
+    own.chain(kinds).chain([json!({"name": name, "description": description})]).collect()
+}
+
+fn paths(operations: Operations) -> Map<String, Value> {
+    let mut paths = Map::new();
+    for (path, method, operation) in operations {
+        let item = paths.entry(path).or_insert_with(|| json!({}));
+        item[method] = operation.into_value();
+    }
+    paths
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,219 @@
+//! The resource model: what every kind of configured thing has in common.
+//!
+//! A kind is one file with one struct. From its implementation of [`Kind`] follow storage, history, referential
+//! checks, the API routes and their OpenAPI, permissions, audit and the CLI.
+
+use std::sync::Arc;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::problem::Problem;
+use crate::schema;
+
+/// The identity of a resource: a UUIDv7, so ids sort by age.
+pub type Id = Uuid;
+
+/// The built-in tenant that owns what holds for the whole platform.
+pub const PLATFORM_TENANT: &str = "platform";
+
+/// What every resource has besides its kind's own fields.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Meta {
+    /// The resource's id.
+    pub id: Id,
+    /// The tenant it belongs to.
+    pub tenant_id: Id,
+    /// Its name, unique within tenant and kind.
+    pub name: Arc<str>,
+}
+
+/// A stored resource of one kind.
+#[derive(Debug)]
+pub struct Entry<T> {
+    /// Identity and owner.
+    pub meta: Meta,
+    /// The kind's own fields.
+    pub spec: T,
+}
+
+/// A reference to another resource: an id or a name when it is sent, an id once it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Ref(pub Id);
+
+impl JsonSchema for Ref {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Ref".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "type": "string", "minLength": 1, "maxLength": 128, "description": "Id or name of another resource." })
+    }
+}
+
+/// What happens to a resource when the one it refers to is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDelete {
+    /// The deletion is refused unless it asks to cascade.
+    Refuse,
+    /// It goes along: it has no meaning without the other.
+    Follow,
+}
+
+/// A field of a kind that refers to another kind.
+#[derive(Debug, Clone, Copy)]
+pub struct Reference {
+    /// The field's name; a dot leads into an object.
+    pub field: &'static str,
+    /// The kind it refers to.
+    pub kind: &'static str,
+    /// Whether the field is an array of references.
+    pub many: bool,
+    /// What happens when the referred resource is deleted.
+    pub on_delete: OnDelete,
+    /// Whether a resource of the platform tenant may be referred to from any tenant.
+    pub platform: bool,
+}
+
+impl Reference {
+    /// A single reference within one tenant.
+    pub const fn one(field: &'static str, kind: &'static str, on_delete: OnDelete) -> Self {
+        Self { field, kind, many: false, on_delete, platform: false }
+    }
+}
+
+/// A secret that is shown once, to the caller who made it, and never again.
+#[derive(Clone, Serialize)]
+pub struct OneTimeSecret {
+    /// The field of the answer that carries it, such as `api_key`.
+    pub field: &'static str,
+    /// The secret itself.
+    pub value: String,
+}
+
+impl std::fmt::Debug for OneTimeSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "OneTimeSecret({})", self.field)
+    }
+}
+
+/// One kind of resource. The doc comments of the implementing struct are its documentation.
+pub trait Kind: Serialize + DeserializeOwned + JsonSchema + Send + Sync + Sized + 'static {
+    /// The kind's name in manifests, such as `Api`.
+    const KIND: &'static str;
+    /// Its plural in paths, such as `apis`.
+    const PLURAL: &'static str;
+    /// The noun of its permissions, such as `api` in `api:write`.
+    const NOUN: &'static str;
+    /// Fields that are kept but never leave the store.
+    const HIDDEN: &'static [&'static str] = &[];
+    /// Fields that refer to other resources.
+    const REFERENCES: &'static [Reference] = &[];
+
+    /// Faults that the schema cannot express.
+    fn check(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// Turns what was sent into what is kept: hashes a password, makes a key. `before` is the stored resource on a
+    /// change.
+    fn prepare(&mut self, _before: Option<&Self>) -> Result<Option<OneTimeSecret>, Vec<Problem>> {
+        Ok(None)
+    }
+
+    /// A name for a resource that was sent without one; `None` when the sender must choose.
+    fn default_name(_id: Id) -> Option<String> {
+        None
+    }
+}
+
+/// What [`KindInfo::check`] makes of a document.
+pub struct Prepared {
+    /// The document as it is kept: complete, with defaults.
+    pub spec: Value,
+    /// A secret to show once.
+    pub secret: Option<OneTimeSecret>,
+}
+
+/// A [`Kind`] without its type, for code that handles all kinds alike.
+pub struct KindInfo {
+    /// See [`Kind::KIND`].
+    pub kind: &'static str,
+    /// See [`Kind::PLURAL`].
+    pub plural: &'static str,
+    /// See [`Kind::NOUN`].
+    pub noun: &'static str,
+    /// See [`Kind::HIDDEN`].
+    pub hidden: &'static [&'static str],
+    /// See [`Kind::REFERENCES`].
+    pub references: &'static [Reference],
+    /// The JSON Schema of the kind's own fields.
+    pub schema: fn() -> Arc<schema::Checked>,
+    /// Checks a document whose references are resolved to ids, given the stored one on a change.
+    pub prepare: fn(&Value, Option<&Value>) -> Result<Prepared, Vec<Problem>>,
+    /// Checks without preparing, as `portunus config check` does.
+    pub check: fn(&Value) -> Vec<Problem>,
+    /// See [`Kind::default_name`].
+    pub default_name: fn(Id) -> Option<String>,
+}
+
+impl KindInfo {
+    /// The description of `T`.
+    pub const fn of<T: Kind>() -> Self {
+        Self {
+            kind: T::KIND,
+            plural: T::PLURAL,
+            noun: T::NOUN,
+            hidden: T::HIDDEN,
+            references: T::REFERENCES,
+            schema: schema::of::<T>,
+            prepare: prepare::<T>,
+            check: |value| match schema::parse::<T>(value) {
+                Ok(spec) => spec.check(),
+                Err(problems) => problems,
+            },
+            default_name: T::default_name,
+        }
+    }
+
+    /// The first sentence-block of the kind's documentation.
+    pub fn description(&self) -> String {
+        (self.schema)().schema.get("description").and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+}
+
+impl std::fmt::Debug for KindInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.kind)
+    }
+}
+
+fn prepare<T: Kind>(value: &Value, before: Option<&Value>) -> Result<Prepared, Vec<Problem>> {
+    let mut spec: T = schema::parse(value)?;
+    let problems = spec.check();
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let before = before.and_then(|before| T::deserialize(before).ok());
+    let secret = spec.prepare(before.as_ref())?;
+    let spec = serde_json::to_value(&spec).expect("a resource serialises to JSON");
+    Ok(Prepared { spec, secret })
+}
+
+/// The faults of a resource's name.
+pub fn check_name(name: &str) -> Option<Problem> {
+    let length = name.chars().count();
+    let bad = length == 0
+        || length > 128
+        || name.trim() != name
+        || matches!(name, "." | "..")
+        || name.chars().any(|c| c.is_control() || matches!(c, '/' | '?' | '#' | '\\'));
+    bad.then(|| {
+        Problem::new("/name", "not a usable name", "1 to 128 printable characters without / ? # \\ and without spaces at its ends")
+            .found(name)
+    })
+}

@@ -1,0 +1,191 @@
+//! The walk of a request, from its head to its answer.
+//!
+//! sanitize → own paths → match → guard, CORS, key sources → authenticate → limit, validate, transform → upstream →
+//! the policies' response side in reverse → record.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::header::{self, HeaderValue};
+use http::{HeaderMap, Method, Request, Response, request};
+use hyper::body::Incoming;
+use smallvec::SmallVec;
+
+use crate::authenticate::authenticate;
+use crate::body::Body;
+use crate::error::{Refusal, Rejection};
+use crate::exchange::{Exchange, Flow, is_preflight};
+use crate::forward;
+use crate::own;
+use crate::policy::{AnyPolicy, ForwardPlan, Phase};
+use crate::record::Record;
+use crate::sanitize::{self, Target, X_REQUEST_ID};
+use crate::snapshot::Snapshot;
+use crate::snapshot::api::{CompiledApi, CompiledRoute};
+use crate::snapshot::policy::{BoundPolicy, resolve};
+use crate::upstream;
+use crate::worker::Worker;
+
+/// Answers one request.
+pub async fn handle(worker: Rc<Worker>, peer: IpAddr, request: Request<Incoming>) -> Response<Body> {
+    let snapshot = worker.snapshot();
+    let (head, body) = request.into_parts();
+    let client_ip = forward::client_address(&head.headers, peer, |address| worker.shared.trusts(address));
+    let mut record = Record::new(worker.shared.telemetry.clone(), head.method.clone(), head.uri.path(), client_ip);
+    record.request_id = sanitize::request_id(&head.headers);
+    let response = walk(&worker, &snapshot, peer, head, body, &mut record).await;
+    finish(response, record)
+}
+
+async fn walk(worker: &Worker, snapshot: &Snapshot, peer: IpAddr, head: request::Parts, body: Incoming, record: &mut Record) -> Response<Body> {
+    let target = match sanitize::target(&head) {
+        Ok(target) => target,
+        Err(rejection) => return refuse(rejection, record),
+    };
+    worker.shared.drill(&target.path);
+    if let Some(answer) = own::answer(&worker.shared, &head.method, &target.path) {
+        record.is_own = true;
+        return answer.unwrap_or_else(|rejection| refuse(rejection, record));
+    }
+    let Some(api) = snapshot.router.find(&target.host, &target.path) else {
+        return refuse(Refusal::NoRoute.into(), record);
+    };
+    record.api = Some(api.clone());
+    let route = match matched_route(api, &head, &target) {
+        Ok(route) => route,
+        Err(rejection) => return refuse(rejection, record),
+    };
+    let plan = ForwardPlan {
+        connect_timeout: api.upstream.connect_timeout,
+        response_timeout: api.upstream.response_timeout,
+        body_limit: None,
+    };
+    let mut x = Exchange {
+        snapshot,
+        api,
+        route,
+        head,
+        path: &target.path,
+        client_ip: record.client_ip,
+        key_sources: None,
+        caller: None,
+        plan,
+        response_headers: HeaderMap::new(),
+        ran: SmallVec::new(),
+    };
+    let answer = match judge(&mut x, record).await {
+        Ok(()) => {
+            forward::remove_hop_by_hop(&mut x.head.headers);
+            x.head.headers.remove(header::EXPECT);
+            forward::add_forwarded(&mut x.head.headers, peer, worker.shared.trusts(peer), &target.authority, &http::uri::Scheme::HTTP);
+            if let Ok(id) = HeaderValue::from_str(&record.request_id) {
+                x.head.headers.insert(X_REQUEST_ID, id);
+            }
+            upstream::send(&worker.pool, &mut x, &target, body, record).await.map(from_upstream)
+        }
+        Err(Stop::Reply(answer)) => Ok(*answer),
+        Err(Stop::Refuse(rejection)) => Err(*rejection),
+    };
+    let response = answer.unwrap_or_else(|rejection| refuse(rejection, record));
+    let (mut head, body) = response.into_parts();
+    head.headers.extend(std::mem::take(&mut x.response_headers));
+    for bound in x.ran.iter().rev() {
+        bound.policy.rule.response(&x, &mut head);
+    }
+    Response::from_parts(head, body)
+}
+
+/// A preflight asks about another method than its own.
+fn matched_route<'s>(api: &'s CompiledApi, head: &request::Parts, target: &Target) -> Result<&'s CompiledRoute, Rejection> {
+    let asked = match is_preflight(head) {
+        true => head.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD).and_then(|method| Method::from_bytes(method.as_bytes()).ok()),
+        false => None,
+    };
+    api.route(api.rest(&target.path), asked.as_ref().unwrap_or(&head.method))
+}
+
+enum Stop {
+    Reply(Box<Response<Body>>),
+    Refuse(Box<Rejection>),
+}
+
+/// Asks the policies, and names the caller in between.
+async fn judge<'s>(x: &mut Exchange<'s>, record: &mut Record) -> Result<(), Stop> {
+    let route: &'s CompiledRoute = x.route;
+    let chain: &'s [BoundPolicy] = &route.chain;
+    for bound in chain.iter().filter(|bound| bound.phase() <= Phase::Authenticate) {
+        ask(bound, x, record).await?;
+    }
+    authenticate(x).map_err(|rejection| Stop::Refuse(Box::new(rejection)))?;
+    let Some(caller) = x.caller else {
+        return ask_late(chain, x, record).await;
+    };
+    record.consumer = Some(Arc::clone(caller.consumer));
+    let snapshot: &'s Snapshot = x.snapshot;
+    let of_plan = caller.subscription.and_then(|subscription| snapshot.plans.get(&subscription.plan_id?));
+    let plan: &'s [BoundPolicy] = of_plan.map_or(&[], |plan| &plan.policies);
+    let own: &'s [BoundPolicy] = caller.subscription.map_or(&[], |subscription| &subscription.policies);
+    let consumer: &'s [BoundPolicy] = &caller.consumer.policies;
+    if plan.is_empty() && own.is_empty() && consumer.is_empty() {
+        return ask_late(chain, x, record).await;
+    }
+    let early = |bound: &&BoundPolicy| bound.phase() <= Phase::Authenticate;
+    let joined = resolve(chain.iter().chain(plan).chain(own).chain(consumer));
+    for bound in joined {
+        // What was asked before the caller was known is not asked again; a caller's own filter is asked now.
+        let was_asked = early(&bound) && chain.iter().any(|asked| asked.policy.id == bound.policy.id);
+        if !was_asked {
+            ask(bound, x, record).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn ask_late<'s>(chain: &'s [BoundPolicy], x: &mut Exchange<'s>, record: &mut Record) -> Result<(), Stop> {
+    for bound in chain.iter().filter(|bound| bound.phase() > Phase::Authenticate) {
+        ask(bound, x, record).await?;
+    }
+    Ok(())
+}
+
+async fn ask<'s>(bound: &'s BoundPolicy, x: &mut Exchange<'s>, record: &mut Record) -> Result<(), Stop> {
+    if let AnyPolicy::KeyAuth(policy) = &bound.policy.rule {
+        x.key_sources = Some(policy.sources());
+    }
+    x.ran.push(bound);
+    bound.policy.rule.plan(&mut x.plan);
+    match bound.policy.rule.request(x).await {
+        Flow::Next => Ok(()),
+        Flow::Reply(answer) => {
+            record.policy = Some(bound.policy.name.clone());
+            Err(Stop::Reply(answer))
+        }
+        Flow::Refuse(rejection) => {
+            record.policy = Some(bound.policy.name.clone());
+            Err(Stop::Refuse(rejection))
+        }
+    }
+}
+
+fn from_upstream(response: Response<Body>) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    forward::remove_hop_by_hop(&mut head.headers);
+    forward::add_via(&mut head.headers);
+    Response::from_parts(head, body)
+}
+
+fn refuse(rejection: Rejection, record: &mut Record) -> Response<Body> {
+    record.refused(rejection.refusal);
+    rejection.into_response(&record.request_id)
+}
+
+/// Sends the request's id back and records the answer when its body ends.
+pub fn finish(response: Response<Body>, mut record: Record) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    if let Ok(id) = HeaderValue::from_str(&record.request_id) {
+        head.headers.insert(X_REQUEST_ID, id);
+    }
+    record.status = head.status.as_u16();
+    Response::from_parts(head, body.recorded(record))
+}

@@ -1,0 +1,287 @@
+//! Counters and their exposition in the Prometheus text format.
+//!
+//! The counters live in the compiled configuration (an API's in its [`crate::snapshot::api::CompiledApi`]) and survive
+//! its changes; when an API or policy is deleted, its series go with it.
+
+use std::fmt::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::log::Sink;
+use crate::clock;
+use crate::policy::AnyPolicy;
+use crate::snapshot::Snapshot;
+
+/// Upper bounds of the latency histograms, in seconds.
+const BUCKETS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// A histogram of durations.
+#[derive(Debug, Default)]
+pub struct Histogram {
+    /// One more than the bounds, for what lies above the last.
+    buckets: [AtomicU64; BUCKETS.len() + 1],
+    sum_us: AtomicU64,
+}
+
+impl Histogram {
+    /// Counts one duration.
+    pub fn observe(&self, duration: Duration) {
+        let seconds = duration.as_secs_f64();
+        let index = BUCKETS.iter().position(|bound| seconds <= *bound).unwrap_or(BUCKETS.len());
+        self.buckets[index].fetch_add(1, Ordering::Relaxed);
+        self.sum_us.fetch_add(duration.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> (f64, u64, Vec<(f64, u64)>) {
+        let counts = self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed));
+        let buckets: Vec<(f64, u64)> = BUCKETS.iter().copied().chain([f64::INFINITY]).zip(counts).collect();
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        (self.sum_us.load(Ordering::Relaxed) as f64 / 1e6, count, buckets)
+    }
+}
+
+/// Why an upstream call failed, as a label.
+pub const UPSTREAM_ERRORS: [&str; 4] = ["unreachable", "failed", "timeout", "no_target"];
+
+/// The counters of one API.
+#[derive(Debug)]
+pub struct ApiMetrics {
+    /// By status code from 100 to 599.
+    statuses: Box<[AtomicU64; 500]>,
+    /// From the request's head to the end of the answer.
+    pub duration: Histogram,
+    /// From the request to the upstream to the head of its answer.
+    pub upstream: Histogram,
+    /// By [`UPSTREAM_ERRORS`].
+    pub upstream_errors: [AtomicU64; UPSTREAM_ERRORS.len()],
+    /// Bytes of answers.
+    pub bytes_sent: AtomicU64,
+}
+
+impl Default for ApiMetrics {
+    fn default() -> Self {
+        Self {
+            statuses: Box::new([const { AtomicU64::new(0) }; 500]),
+            duration: Histogram::default(),
+            upstream: Histogram::default(),
+            upstream_errors: Default::default(),
+            bytes_sent: AtomicU64::new(0),
+        }
+    }
+}
+
+impl ApiMetrics {
+    /// Counts an answer.
+    pub fn answered(&self, status: u16, duration: Duration, bytes: u64) {
+        if let Some(count) = self.statuses.get(usize::from(status.wrapping_sub(100))) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        self.duration.observe(duration);
+        self.bytes_sent.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// What a rate limit decided.
+#[derive(Debug, Default)]
+pub struct LimitMetrics {
+    allowed: AtomicU64,
+    limited: AtomicU64,
+}
+
+impl LimitMetrics {
+    /// Counts a decision.
+    pub fn count(&self, allowed: bool) {
+        if allowed { &self.allowed } else { &self.limited }.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Everything that is counted in one process.
+pub struct Metrics {
+    /// Requests that no API answers.
+    pub unmatched: ApiMetrics,
+    /// Requests that Portunus answers itself, such as `/health`.
+    pub own: ApiMetrics,
+    /// Open client connections.
+    pub connections: AtomicU64,
+    /// Panics that were caught.
+    pub panics: AtomicU64,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    sink: Sink,
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Metrics {
+    /// Counters over a published configuration.
+    pub fn new(snapshot: Arc<ArcSwap<Snapshot>>, sink: Sink) -> Self {
+        Self {
+            unmatched: ApiMetrics::default(),
+            own: ApiMetrics::default(),
+            connections: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
+            snapshot,
+            sink,
+        }
+    }
+
+    /// All series in the Prometheus text format.
+    pub fn render(self: &Arc<Self>) -> String {
+        let mut registry = Registry::with_prefix("portunus");
+        registry.register_collector(Box::new(Scrape(self.clone())));
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).expect("a String takes any text");
+        classic(&text)
+    }
+}
+
+/// The library writes OpenMetrics; `promtool` and old scrapers read the Prometheus text format 0.0.4, in which a counter
+/// is named in full and units and the end are not marked.
+fn classic(open_metrics: &str) -> String {
+    let mut text = String::with_capacity(open_metrics.len());
+    let mut help = None;
+    for line in open_metrics.lines() {
+        if line.starts_with("# HELP ") {
+            help = Some(line);
+            continue;
+        }
+        if line.starts_with("# UNIT ") || line == "# EOF" {
+            continue;
+        }
+        if let (Some(rest), Some(help)) = (line.strip_prefix("# TYPE "), help.take()) {
+            let name = rest.split(' ').next().unwrap_or_default();
+            let suffix = if rest.ends_with(" counter") { "_total" } else { "" };
+            let described = help.strip_prefix("# HELP ").and_then(|help| help.strip_prefix(name)).unwrap_or_default();
+            let kind = rest.strip_prefix(name).unwrap_or_default();
+            text.push_str(&format!("# HELP {name}{suffix}{described}\n# TYPE {name}{suffix}{kind}\n"));
+            continue;
+        }
+        text.push_str(line);
+        text.push('\n');
+    }
+    text
+}
+
+#[derive(Debug)]
+struct Scrape(Arc<Metrics>);
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
+        let metrics = &self.0;
+        let snapshot = metrics.snapshot.load();
+        let apis: Vec<([(&str, &str); 2], &ApiMetrics)> = snapshot
+            .apis
+            .values()
+            .map(|api| ([("tenant", &*api.tenant), ("api", &*api.name)], &*api.metrics))
+            .chain([([("tenant", ""), ("api", "")], &metrics.unmatched), ([("tenant", ""), ("api", "portunus")], &metrics.own)])
+            .collect();
+
+        let mut family = encoder.encode_descriptor("http_requests", "Requests by the status of their answer", None, MetricType::Counter)?;
+        for ([tenant, api], counters) in &apis {
+            for (index, count) in counters.statuses.iter().enumerate() {
+                let count = count.load(Ordering::Relaxed);
+                if count > 0 {
+                    let status = (index + 100).to_string();
+                    let labels = [*tenant, *api, ("status", status.as_str())];
+                    counter(&mut family, &labels, count)?;
+                }
+            }
+        }
+        let mut family = encoder.encode_descriptor(
+            "http_request_duration",
+            "Time from the request's head to the end of its answer",
+            Some(&Unit::Seconds),
+            MetricType::Histogram,
+        )?;
+        for (labels, counters) in &apis {
+            histogram(&mut family, labels, &counters.duration)?;
+        }
+        let mut family = encoder.encode_descriptor(
+            "upstream_duration",
+            "Time from the request to the upstream to the head of its answer",
+            Some(&Unit::Seconds),
+            MetricType::Histogram,
+        )?;
+        for (labels, counters) in &apis {
+            histogram(&mut family, labels, &counters.upstream)?;
+        }
+        let mut family = encoder.encode_descriptor("upstream_errors", "Calls to an upstream that failed", None, MetricType::Counter)?;
+        for ([tenant, api], counters) in &apis {
+            for (reason, count) in UPSTREAM_ERRORS.iter().zip(&counters.upstream_errors) {
+                counter(&mut family, &[*tenant, *api, ("reason", reason)], count.load(Ordering::Relaxed))?;
+            }
+        }
+        let mut family = encoder.encode_descriptor("http_response", "Bytes of answers", Some(&Unit::Bytes), MetricType::Counter)?;
+        for (labels, counters) in &apis {
+            counter(&mut family, labels, counters.bytes_sent.load(Ordering::Relaxed))?;
+        }
+        let mut family =
+            encoder.encode_descriptor("rate_limit_decisions", "What rate limits decided, by policy", None, MetricType::Counter)?;
+        for policy in snapshot.policies.values() {
+            if let AnyPolicy::RateLimit(limit) = &policy.rule {
+                limit_decisions(&mut family, &policy.id.to_string(), &policy.name, limit.metrics())?;
+            }
+        }
+        for bound in snapshot.plans.values().flat_map(|plan| plan.policies.iter()) {
+            // A policy resource was counted above, wherever it is bound; a plan's own limit has no resource.
+            if let (AnyPolicy::RateLimit(limit), None) = (&bound.policy.rule, snapshot.policies.get(&bound.policy.id)) {
+                limit_decisions(&mut family, &bound.policy.id.to_string(), &bound.policy.name, limit.metrics())?;
+            }
+        }
+        let uptime = clock::monotonic_ns() as f64 / 1e9;
+        let gauges = [
+            ("connections", "Open client connections", metrics.connections.load(Ordering::Relaxed) as f64),
+            ("config_revision", "Revision of the published configuration", snapshot.revision as f64),
+            ("apis", "Published APIs", snapshot.apis.len() as f64),
+            ("consumers", "Known consumers", snapshot.consumers.len() as f64),
+            ("uptime_seconds", "Time since the process began", uptime),
+        ];
+        for (name, help, value) in gauges {
+            let gauge = ConstGauge::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        let counters = [
+            ("panics", "Panics that were caught", metrics.panics.load(Ordering::Relaxed)),
+            ("log_lines_dropped", "Log lines that the log's reader was too slow for", metrics.sink.dropped()),
+        ];
+        for (name, help, value) in counters {
+            let counter = ConstCounter::new(value);
+            counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
+        }
+        let build = ConstGauge::new(1_i64);
+        let mut family = encoder.encode_descriptor("build_info", "The version of this process", None, MetricType::Gauge)?;
+        build.encode(family.encode_family(&[("version", crate::VERSION)])?)?;
+        Ok(())
+    }
+}
+
+type Family<'a> = prometheus_client::encoding::MetricEncoder<'a>;
+
+fn counter(family: &mut Family<'_>, labels: &impl EncodeLabelSet, value: u64) -> Result<(), Error> {
+    ConstCounter::new(value).encode(family.encode_family(labels)?)
+}
+
+fn histogram(family: &mut Family<'_>, labels: &impl EncodeLabelSet, histogram: &Histogram) -> Result<(), Error> {
+    let (sum, count, buckets) = histogram.read();
+    family.encode_family(labels)?.encode_histogram::<prometheus_client::encoding::NoLabelSet>(sum, count, &buckets, None)
+}
+
+fn limit_decisions(family: &mut Family<'_>, id: &str, name: &str, limit: &LimitMetrics) -> Result<(), Error> {
+    for (decision, count) in [("allowed", &limit.allowed), ("limited", &limit.limited)] {
+        let labels = [("policy_id", id), ("policy", name), ("decision", decision)];
+        counter(family, &labels, count.load(Ordering::Relaxed))?;
+    }
+    Ok(())
+}

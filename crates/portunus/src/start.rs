@@ -1,0 +1,174 @@
+//! Builds and runs the process that `portunus serve` is, in order: log, sockets, store, first accounts, manifests, demo,
+//! listeners; and in the reverse order when it is told to stop.
+
+mod banner;
+mod demo;
+mod lock;
+mod secret_key;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use portunus_control::api::apply;
+use portunus_control::bootstrap::{self, Chosen};
+use portunus_control::control::Control;
+use portunus_control::manifest as manifests;
+use portunus_control::store::open::{OpenError, open};
+use portunus_control::store::{Change, CommitError, Store};
+use portunus_control::token::Tokens;
+use portunus_gateway::listen::{self, Gateway};
+use portunus_gateway::own;
+use portunus_gateway::record::Telemetry;
+use portunus_gateway::telemetry::log::{LineLayer, LogFormat, Sink};
+use portunus_gateway::telemetry::metrics::Metrics;
+use portunus_gateway::worker::Shared;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::fault::Faults;
+use crate::manifest;
+use crate::settings::Settings;
+use crate::settings::choice::{self, Expose};
+use banner::Banner;
+
+/// What `serve` was asked for besides the settings.
+#[derive(Debug, Clone, Copy)]
+pub struct ServeOptions {
+    /// Whether to start with the demo.
+    pub demo: bool,
+}
+
+/// Threads of the control plane. They wait for the store most of the time.
+const CONTROL_THREADS: usize = 2;
+
+/// Serves until the process is told to stop.
+pub fn run(settings: Settings, options: ServeOptions) -> anyhow::Result<()> {
+    let sink = log(&settings)?;
+    let gateway = bind(settings.listen, "gateway", "PORTUNUS_LISTEN")?;
+    let control = bind(settings.control_listen, "control", "PORTUNUS_CONTROL_LISTEN")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(CONTROL_THREADS).enable_all().build()?;
+    let done = runtime.block_on(serve(settings, options, gateway, control, &sink));
+    sink.flush();
+    done
+}
+
+async fn serve(settings: Settings, options: ServeOptions, gateway: TcpListener, control: TcpListener, sink: &Sink) -> anyhow::Result<()> {
+    // Listening for them from here on, a stop during the start is not lost.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let gateway_address = gateway.local_addr()?;
+    let control_address = control.local_addr()?;
+    let _lock = lock::data_dir(&settings.data_dir)?;
+    let opened = open(&settings.database_path()).await.map_err(|error| Faults::one(store_sentence(&error)))?;
+    let store = opened.store;
+    let mut banner = Banner::new(gateway_address, control_address);
+    if opened.is_empty {
+        let chosen = Chosen { admin_password: settings.admin_password.clone(), client_secret: settings.client_secret.clone() };
+        banner.made = Some(bootstrap::bootstrap(&store, chosen).await.context("the first accounts cannot be made")?);
+    }
+    apply_manifests(&store, &settings).await?;
+    if options.demo {
+        banner.demo_key = Some(demo::seed(&store, gateway_address).await?);
+    }
+    let secret_key = secret_key::load(settings.secret_key.as_deref(), &settings.data_dir)?;
+    let metrics = Arc::new(Metrics::new(store.snapshot.clone(), sink.clone()));
+    let shared = Arc::new(Shared {
+        snapshot: store.snapshot.clone(),
+        telemetry: Telemetry { metrics: metrics.clone(), sink: sink.clone() },
+        expose: own::Expose {
+            health: settings.gateway_expose.contains(&Expose::Health),
+            metrics: settings.gateway_expose.contains(&Expose::Metrics),
+        },
+        trusted_proxies: settings.trusted_proxies.clone(),
+        panic_drill_path: settings.drill_panic_path.clone(),
+    });
+    let drain = Duration::from_secs(settings.drain_seconds);
+    let tokens = Tokens::new(&secret_key, settings.access_token_seconds);
+    let gateway = Gateway::start(gateway, &shared, workers(&settings), drain)?;
+    let (draining, watcher) = watch::channel(false);
+    let listener = tokio::net::TcpListener::from_std(control)?;
+    let control = tokio::spawn(portunus_control::serve::serve(listener, Control::new(store, tokens, metrics), watcher, drain));
+    tracing::info!(target: "portunus", listener = "gateway", address = %gateway_address, "listening");
+    tracing::info!(target: "portunus", listener = "control", address = %control_address, "listening");
+    tracing::info!(target: "portunus", version = portunus_gateway::VERSION, "ready");
+    banner.show();
+
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!(target: "portunus", drain_seconds = settings.drain_seconds, "stopping");
+    let _ = draining.send(true);
+    tokio::task::spawn_blocking(|| gateway.stop()).await?;
+    control.await?;
+    tracing::info!(target: "portunus", "stopped");
+    Ok(())
+}
+
+fn log(settings: &Settings) -> anyhow::Result<Sink> {
+    let format = match settings.log_format {
+        choice::LogFormat::Json => LogFormat::Json,
+        choice::LogFormat::Plain => LogFormat::Plain,
+    };
+    let sink = Sink::stdout(format)?;
+    let filter = tracing_subscriber::EnvFilter::builder().parse_lossy(settings.log_filter());
+    tracing_subscriber::registry().with(filter).with(LineLayer(sink.clone())).try_init()?;
+    Ok(sink)
+}
+
+fn bind(address: SocketAddr, listener: &str, variable: &str) -> Result<TcpListener, Faults> {
+    listen::bind(address).map_err(|error| {
+        let why = match error.kind() {
+            std::io::ErrorKind::AddrInUse => "another process uses it".to_owned(),
+            std::io::ErrorKind::PermissionDenied => "this user may not use that port".to_owned(),
+            std::io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
+            _ => error.to_string(),
+        };
+        Faults::one(format!("the {listener} listener cannot listen on {address}: {why}; set {variable} to another address"))
+    })
+}
+
+fn store_sentence(error: &OpenError) -> String {
+    match error {
+        OpenError::Directory(..) => format!("{error}; make it writable, or set PORTUNUS_DATA_DIR to another directory"),
+        _ => error.to_string(),
+    }
+}
+
+fn workers(settings: &Settings) -> usize {
+    match settings.workers {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        count => count,
+    }
+}
+
+/// Makes what the manifests describe true, all of it or nothing.
+async fn apply_manifests(store: &Store, settings: &Settings) -> anyhow::Result<()> {
+    if settings.manifests.is_empty() {
+        return Ok(());
+    }
+    let read = manifest::read(&settings.manifests)?;
+    let values: Vec<serde_json::Value> = read.iter().map(manifest::Manifest::value).collect();
+    let mut faults = Faults::default();
+    for problem in manifests::check(&values) {
+        faults.push(manifest::sentence(&read, &problem));
+    }
+    faults.or(())?;
+    let (parsed, _) = manifests::parse_all(&values);
+    let change = Change { actor: "manifests".to_owned(), account: None, ops: apply::steps(&parsed), dry_run: false };
+    match store.commit(change).await {
+        Ok(_) => Ok(()),
+        Err(CommitError::Invalid(problems) | CommitError::Conflict(problems)) => {
+            let mut faults = Faults::default();
+            for problem in problems {
+                faults.push(manifest::sentence(&read, &problem));
+            }
+            Err(faults.into())
+        }
+        Err(error) => Err(Faults::one(format!("the manifests cannot be applied: {error}")).into()),
+    }
+}

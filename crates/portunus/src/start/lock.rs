@@ -1,0 +1,26 @@
+//! One process per data folder: two would each publish what only the other has stored.
+
+use std::fs::{self, File, TryLockError};
+use std::path::Path;
+
+use crate::fault::Faults;
+
+/// Holds the folder until it is dropped; the system lets go of it when the process dies.
+pub fn data_dir(folder: &Path) -> Result<File, Faults> {
+    let unwritable = |error: std::io::Error| {
+        Faults::one(format!(
+            "the data directory {} cannot be written: {error}; make it writable, or set PORTUNUS_DATA_DIR to another directory",
+            folder.display()
+        ))
+    };
+    fs::create_dir_all(folder).map_err(unwritable)?;
+    let file = File::options().create(true).truncate(false).write(true).open(folder.join("portunus.lock")).map_err(unwritable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Faults::one(format!(
+            "another Portunus process uses the data directory {}; stop it, or set PORTUNUS_DATA_DIR to another directory",
+            folder.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(unwritable(error)),
+    }
+}

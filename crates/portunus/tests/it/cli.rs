@@ -1,0 +1,4 @@
+//! The commands, as typed.
+
+mod offline;
+mod online;

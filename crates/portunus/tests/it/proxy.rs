@@ -1,0 +1,6 @@
+//! How a request becomes the upstream's request, and its answer the client's.
+
+mod bodies;
+mod forwarding;
+mod routing;
+mod upstreams;

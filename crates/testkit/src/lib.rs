@@ -1,0 +1,25 @@
+//! What the black-box tests of Portunus share: the real binary under test, upstreams to put behind it, and the ways to talk to both.
+//!
+//! Everything here is blocking on purpose: a test reads as the list of what a user does and sees.
+//! Nothing here knows the product's code; it sees what a user sees.
+
+#![allow(clippy::disallowed_methods, reason = "tests measure the product with the machine's own clock")]
+
+pub mod browser;
+pub mod call;
+pub mod client;
+pub mod command;
+pub mod gateway;
+pub mod lines;
+pub mod load;
+pub mod poll;
+pub mod raw;
+pub mod runtime;
+pub mod upstream;
+
+pub use call::{Answer, Call};
+pub use client::Api;
+pub use command::Output;
+pub use gateway::{Builder, Portunus};
+pub use poll::eventually;
+pub use upstream::Upstream;

@@ -1,0 +1,85 @@
+//! Bytes on a TCP connection, for what no well-behaved client sends.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+/// An open connection.
+pub struct Connection {
+    stream: TcpStream,
+    read: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects to `host:port`.
+    ///
+    /// # Panics
+    /// When nobody accepts there.
+    pub fn open(address: &str) -> Self {
+        let stream = TcpStream::connect(address).expect("the listener accepts");
+        stream.set_nodelay(true).expect("a TCP option can be set");
+        Self { stream, read: Vec::new() }
+    }
+
+    /// Sends bytes; false when the other side has closed.
+    pub fn send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
+    }
+
+    /// Everything read so far.
+    pub fn received(&self) -> &[u8] {
+        &self.read
+    }
+
+    /// Everything read so far, as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.read).into_owned()
+    }
+
+    /// Reads until `is_enough` is content with all that was read; false when the deadline passes or the other side closes first.
+    pub fn read_until(&mut self, deadline: Duration, is_enough: impl Fn(&[u8]) -> bool) -> bool {
+        let end = Instant::now() + deadline;
+        let mut buffer = [0; 65536];
+        while !is_enough(&self.read) {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            self.stream.set_read_timeout(Some(left)).expect("a TCP option can be set");
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return false,
+                Ok(n) => self.read.extend_from_slice(&buffer[..n]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// Reads until this text has come.
+    pub fn read_text(&mut self, deadline: Duration, text: &str) -> bool {
+        self.read_until(deadline, |read| read.windows(text.len()).any(|window| window == text.as_bytes()))
+    }
+
+    /// Reads until the other side closes; false when the deadline passes first.
+    pub fn read_to_end(&mut self, deadline: Duration) -> bool {
+        let end = Instant::now() + deadline;
+        self.read_until(deadline, |_| false);
+        Instant::now() < end
+    }
+
+    /// The status code of the first answer read so far; none when there is no whole status line.
+    pub fn status(&self) -> Option<u16> {
+        let text = self.text();
+        let line = text.strip_prefix("HTTP/1.1 ").or_else(|| text.strip_prefix("HTTP/1.0 "))?;
+        line.get(..3)?.parse().ok()
+    }
+}
+
+/// Sends `bytes` on a connection of its own and reads until the other side closes or the deadline passes.
+pub fn exchange(address: &str, bytes: &[u8], deadline: Duration) -> Connection {
+    let mut connection = Connection::open(address);
+    connection.send(bytes);
+    connection.read_to_end(deadline);
+    connection
+}

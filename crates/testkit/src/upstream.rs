@@ -1,0 +1,186 @@
+//! Things to put behind the gateway: an echo service, ports that refuse, and servers that misbehave.
+
+mod canned;
+mod echo;
+mod silent;
+
+use std::collections::VecDeque;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::sync::{oneshot, watch};
+
+pub use canned::Canned;
+pub use silent::Silent;
+
+/// How many of the latest requests an upstream remembers.
+const REMEMBERED: usize = 512;
+
+/// A request as the upstream saw it.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// The method.
+    pub method: String,
+    /// Path and query, byte for byte.
+    pub target: String,
+    /// The header fields in their order; names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The whole body.
+    pub body: Vec<u8>,
+}
+
+impl Seen {
+    /// The values of one field, joined as one list; none when it is absent.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let values: Vec<_> =
+            self.headers.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect();
+        (!values.is_empty()).then(|| values.join(", "))
+    }
+}
+
+#[derive(Default)]
+struct Record {
+    requests: AtomicU64,
+    connections: AtomicU64,
+    body_bytes: AtomicU64,
+    is_remembering: AtomicBool,
+    seen: Mutex<VecDeque<Seen>>,
+}
+
+impl Record {
+    fn remember(&self, seen: Seen) {
+        if !self.is_remembering.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut list = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if list.len() == REMEMBERED {
+            list.pop_front();
+        }
+        list.push_back(seen);
+    }
+}
+
+/// An HTTP/1.1 service on a free port that echoes what it is asked as JSON. It stops when it is dropped.
+///
+/// The end of the path can ask for something else: `/status/{code}`, `/delay/{ms}`, `/bytes/{n}`, `/stream` (five slow
+/// chunks), `/held` (one chunk, and the rest when [`Upstream::release`] is called), `/close` (no answer), `/hop`
+/// (an answer with hop-by-hop fields), `/text` (a fixed text with its own fields), `/page` (an empty HTML page).
+pub struct Upstream {
+    address: SocketAddr,
+    record: Arc<Record>,
+    release: watch::Sender<bool>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Upstream {
+    /// Starts one on a free port.
+    pub fn start() -> Self {
+        Self::start_at(0)
+    }
+
+    /// Starts one on a given port, for an upstream that comes back.
+    ///
+    /// # Panics
+    /// When the port is taken.
+    pub fn start_at(port: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
+        listener.set_nonblocking(true).expect("a listener can be made nonblocking");
+        let address = listener.local_addr().expect("a bound listener has an address");
+        let record = Arc::new(Record::default());
+        record.is_remembering.store(true, Ordering::Relaxed);
+        let (release, held) = watch::channel(false);
+        let (stop, stopped) = oneshot::channel();
+        let shared = Arc::clone(&record);
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a tokio runtime can be built");
+            runtime.block_on(echo::serve(listener, shared, held, stopped));
+        });
+        Self { address, record, release, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// The address, `127.0.0.1:port`.
+    pub fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// The base URL, without a slash at its end.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// How many requests have arrived, whole or not.
+    pub fn count(&self) -> u64 {
+        self.record.requests.load(Ordering::SeqCst)
+    }
+
+    /// How many connections have been accepted.
+    pub fn connections(&self) -> u64 {
+        self.record.connections.load(Ordering::SeqCst)
+    }
+
+    /// How many bytes of request bodies have arrived, also of those that are not complete.
+    pub fn body_bytes(&self) -> u64 {
+        self.record.body_bytes.load(Ordering::SeqCst)
+    }
+
+    /// Goes on counting but keeps no request, for long runs.
+    pub fn forget(&self) {
+        self.record.is_remembering.store(false, Ordering::Relaxed);
+        self.record.seen.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// The latest requests, oldest first.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.record.seen.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// The latest request.
+    ///
+    /// # Panics
+    /// When there was none.
+    #[track_caller]
+    pub fn last(&self) -> Seen {
+        self.seen().pop().expect("the upstream was asked")
+    }
+
+    /// Lets every answer to `/held` go on to its end.
+    pub fn release(&self) {
+        self.release.send_replace(true);
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+/// A port that nobody listens on right now.
+///
+/// # Panics
+/// When the machine has no free port.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    listener.local_addr().expect("a bound listener has an address").port()
+}
+
+/// The URL of a port that refuses connections.
+pub fn refused_url() -> String {
+    format!("http://127.0.0.1:{}", free_port())
+}

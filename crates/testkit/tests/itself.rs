@@ -1,0 +1,88 @@
+//! The testkit's own instruments, tried on each other before they are trusted with the product.
+
+use std::time::Duration;
+
+use portunus_testkit::browser::Browser;
+use portunus_testkit::load::{Load, Plan};
+use portunus_testkit::poll::SOON;
+use portunus_testkit::raw::{Connection, exchange};
+use portunus_testkit::upstream::{Canned, Silent, refused_url};
+use portunus_testkit::{Call, Upstream, eventually};
+
+#[test]
+fn the_upstream_echoes_and_remembers() {
+    let upstream = Upstream::start();
+    let answer = Call::post(&format!("{}/a/b?c=d", upstream.url())).body("hello").send().expect(200);
+    assert_eq!(answer.json["path"], "/a/b");
+    assert_eq!(answer.json["query"], "c=d");
+    assert_eq!(answer.json["body"], "hello");
+    assert_eq!(upstream.last().target, "/a/b?c=d");
+    assert_eq!(upstream.count(), 1);
+    assert_eq!(upstream.body_bytes(), 5);
+    Call::get(&format!("{}/x/status/418", upstream.url())).send().is(418);
+    let bytes = Call::get(&format!("{}/bytes/100000", upstream.url())).send().expect(200);
+    assert_eq!(bytes.body.len(), 100_000);
+    assert!(Call::get(&format!("{}/close", upstream.url())).try_send().is_err());
+}
+
+#[test]
+fn a_held_answer_waits_for_its_release() {
+    let upstream = Upstream::start();
+    let mut connection = Connection::open(&upstream.address());
+    assert!(connection.send(b"GET /held HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));
+    assert!(connection.read_text(SOON, "first\n"));
+    assert!(!connection.text().contains("last"));
+    upstream.release();
+    assert!(connection.read_to_end(SOON));
+    assert!(connection.text().contains("last\n"));
+    assert_eq!(connection.status(), Some(200));
+}
+
+#[test]
+fn servers_that_misbehave_do_so() {
+    let canned = Canned::start("HTTP/1.1 204 No Content\r\n\r\n");
+    Call::get(&canned.url()).send().is(204);
+    assert_eq!(canned.count(), 1);
+    assert!(Call::get(&refused_url()).try_send().is_err());
+    let silent = Silent::start();
+    let call = Call::get(&silent.url()).deadline(Duration::from_millis(300));
+    assert!(call.try_send().expect_err("nobody accepts").is_timeout());
+}
+
+#[test]
+fn raw_bytes_reach_the_other_side() {
+    let upstream = Upstream::start();
+    let answer = exchange(&upstream.address(), b"GET /raw HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", SOON);
+    assert_eq!(answer.status(), Some(200));
+    assert!(answer.text().contains("\"path\":\"/raw\""));
+}
+
+#[test]
+fn load_flows_at_its_rate() {
+    let upstream = Upstream::start();
+    upstream.forget();
+    let load = Load::start(Plan {
+        address: upstream.address(),
+        target: "/".into(),
+        headers: vec![("x-a".into(), "b".into())],
+        rate: 500,
+        connections: 8,
+    });
+    eventually(SOON, "the 200th request", || (load.sent() > 200).then_some(()));
+    let report = load.stop();
+    assert_eq!(report.failures, Vec::<String>::new());
+    assert_eq!(report.statuses.get(&200), Some(&report.total()));
+    assert!(report.elapsed > Duration::from_millis(350), "{:?}", report.elapsed);
+    assert!(report.percentile(0.5) <= report.percentile(0.99));
+    assert!(upstream.connections() <= 8);
+}
+
+#[test]
+fn the_browser_runs_scripts() {
+    let upstream = Upstream::start();
+    let browser = Browser::start();
+    browser.goto(&format!("{}/page", upstream.url()));
+    let value = browser.run("const r = await fetch('/x'); return (await r.json()).path;");
+    assert_eq!(value, "/x");
+    assert!(browser.screenshot().len() > 100);
+}
