@@ -1,23 +1,23 @@
-"""Reads what callgrind dumps: the instructions of each function and of each source, without what they call."""
+"""Reads what callgrind dumps: the instructions of each function and of each crate, without what they call."""
 
 import collections
+import pathlib
 import re
 
 NAMED = re.compile(r"(fl|fi|fe|fn|ob|cfi|cfl|cfn|cob)=\((\d+)\)(?: (.*))?")
 COST = re.compile(r"[+*\-\d]\S* (\d+)$")
-# What names a source in a path: a crate of the registry, one of this workspace, the standard library.
+# What names a crate in the path of a source: the registry, this workspace, the standard library.
 CRATES = (
-    re.compile(r"/registry/src/[^/]+/(?P<name>[^/]+?)-\d[^/]*/src/(?P<file>.+)"),
-    re.compile(r"(?:^|/)crates/(?P<name>[^/]+)/src/(?P<file>.+)"),
-    re.compile(r"/library/(?P<name>std|core|alloc)/src/(?P<file>.+)"),
-    re.compile(r"(?:^|/)(?P<name>hashbrown)-[^/]*/src/(?P<file>.+)"),
+    re.compile(r"/registry/src/[^/]+/([^/]+?)-\d[^/]*/"),
+    re.compile(r"(?:^|/)crates/([^/]+)/src/"),
+    re.compile(r"/library/(std|core|alloc)/src/"),
 )
 
 
 def read(path):
-    """Instructions by function, and by source."""
+    """Instructions by function, and by crate; what is inlined counts for where it was written."""
     names = {"file": {}, "function": {}, "object": {}}
-    by_function, by_source = collections.Counter(), collections.Counter()
+    by_function, by_crate = collections.Counter(), collections.Counter()
     function = source = ""
     owner = ""
     is_call = False
@@ -40,9 +40,9 @@ def read(path):
             elif cost := COST.match(line):
                 if not is_call:
                     by_function[plain(function)] += int(cost[1])
-                    by_source[crate(source, owner)] += int(cost[1])
+                    by_crate[crate(source, owner)] += int(cost[1])
                 is_call = False
-    return by_function, by_source
+    return by_function, by_crate
 
 
 def plain(function):
@@ -51,8 +51,8 @@ def plain(function):
 
 
 def crate(source, owner):
-    """The crate and file that a path names; without a path, the program or library."""
+    """The crate that a path belongs to; for what is not Rust, the file, and without a path the program or library."""
     for form in CRATES:
         if found := form.search(source):
-            return f"{found['name']} {found['file']}"
-    return owner.rpartition("/")[2] if source in ("", "???") else source.rpartition("/")[2]
+            return found[1]
+    return pathlib.PurePath(owner if source in ("", "???") else source).name

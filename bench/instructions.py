@@ -132,9 +132,9 @@ class Counted:
 
     def most(self, count):
         """Where the instructions of the long load were spent."""
-        by_function, by_source = costs.read(self.part())
+        by_function, by_crate = costs.read(self.part())
         told = []
-        for what, found in (("functions", by_function), ("sources", by_source)):
+        for what, found in (("functions", by_function), ("crates", by_crate)):
             total = sum(found.values())
             told.append(f"{self.name}: the {what} that cost most, instructions per request, themselves")
             for name, cost in found.most_common(count):

@@ -59,11 +59,9 @@ pub fn router(control: Arc<Control>) -> Router {
             "/v1/tenants/{tenant}/{plural}/{id}",
             get(resources::get).put(resources::replace).patch(resources::patch).delete(resources::delete),
         )
+        // Literal plurals here would hide the generic routes of the same depth from them.
         .route("/v1/tenants/{tenant}/{plural}/{id}/history", get(history::of_resource))
-        .route("/v1/tenants/{tenant}/{plural}/{id}/rollback", post(history::rollback))
-        .route("/v1/tenants/{tenant}/credentials/{id}/rotate", post(actions::rotate_credential))
-        .route("/v1/tenants/{tenant}/credentials/{id}/revoke", post(actions::revoke_credential))
-        .route("/v1/tenants/{tenant}/subscriptions/{id}/{step}", post(actions::subscription_step))
+        .route("/v1/tenants/{tenant}/{plural}/{id}/{action}", post(actions::act))
         .merge(dialect::routes())
         .fallback(|| async { ApiError::not_found("there is nothing at this path") })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })

@@ -2,8 +2,10 @@
 //!
 //! A new kind is in it without further code. What is not CRUD is described in [`service`] and [`stoa`].
 
+mod bodies;
 mod components;
-mod example;
+pub(crate) mod example;
+mod forms;
 mod operation;
 mod resources;
 pub(crate) mod schema;
@@ -21,14 +23,15 @@ type Operations = Vec<(String, &'static str, Operation)>;
 
 /// The document.
 pub fn document() -> Value {
-    let mut schemas = Schemas::new([components::schemas(), service::schemas(), stoa::schemas()].concat());
+    let mut schemas = Schemas::new([bodies::schemas(), stoa::schemas()].concat());
+    forms::add_resource(&mut schemas);
     let mut operations = service::operations();
     for kind in resource::all() {
         operations.extend(resources::operations(kind));
-        schemas.add_kind(kind);
+        forms::add_kind(&mut schemas, kind);
     }
     operations.extend(stoa::operations());
-    schemas.add_policy_configs();
+    forms::add_policy_configs(&mut schemas);
     json!({
         "openapi": "3.1.0",
         "info": {

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::body::Body;
 
 macro_rules! refusals {
-    ($($name:ident = $status:literal $code:literal $title:literal;)*) => {
+    ($($name:ident = $status:literal $code:literal $title:literal $hint:literal;)*) => {
         /// Why a request is refused.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Refusal {
@@ -33,32 +33,37 @@ macro_rules! refusals {
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$name => $title,)* }
             }
+
+            /// What it means or what to do, when nothing more is known of the case.
+            pub const fn hint(self) -> &'static str {
+                match self { $(Self::$name => $hint,)* }
+            }
         }
     };
 }
 
 refusals! {
-    BadRequest = 400 "bad_request" "The request is not well formed";
-    MissingApiKey = 401 "missing_api_key" "This API needs an API key";
-    InvalidApiKey = 401 "invalid_api_key" "The API key is not known";
-    RevokedApiKey = 401 "revoked_api_key" "The API key was revoked";
-    ExpiredApiKey = 401 "expired_api_key" "The API key has expired";
-    NoSubscription = 403 "no_subscription" "The API key is not for this API";
-    SubscriptionPending = 403 "subscription_pending" "The subscription waits for approval";
-    SubscriptionSuspended = 403 "subscription_suspended" "The subscription is suspended";
-    SubscriptionExpired = 403 "subscription_expired" "The subscription has expired";
-    ConsumerSuspended = 403 "consumer_suspended" "The consumer is suspended";
-    AddressDenied = 403 "ip_denied" "The address is not allowed";
-    NoRoute = 404 "no_route" "No API answers on this path";
-    MethodNotAllowed = 405 "method_not_allowed" "The path does not have this method";
-    BodyTooLarge = 413 "body_too_large" "The request's body is too large";
-    UriTooLong = 414 "uri_too_long" "The request's path and query are too long";
-    RateLimited = 429 "rate_limited" "Too many requests";
-    Internal = 500 "internal_error" "Something went wrong in the gateway";
-    UpstreamUnreachable = 502 "upstream_unreachable" "The upstream cannot be reached";
-    UpstreamFailed = 502 "upstream_failed" "The upstream broke off its answer";
-    NoTarget = 503 "no_target" "The upstream has no target to send to";
-    UpstreamTimeout = 504 "upstream_timeout" "The upstream took too long";
+    BadRequest = 400 "bad_request" "The request is not well formed" "see RFC 9110 and RFC 9112";
+    MissingApiKey = 401 "missing_api_key" "This API needs an API key" "send it in the header that the API asks for, usually X-API-Key";
+    InvalidApiKey = 401 "invalid_api_key" "The API key is not known" "check it, or ask for a new one";
+    RevokedApiKey = 401 "revoked_api_key" "The API key was revoked" "ask for a new one";
+    ExpiredApiKey = 401 "expired_api_key" "The API key has expired" "ask for a new one";
+    NoSubscription = 403 "no_subscription" "The API key is not for this API" "subscribe to the API with the consumer that the key belongs to";
+    SubscriptionPending = 403 "subscription_pending" "The subscription waits for approval" "it can be used once somebody has approved it";
+    SubscriptionSuspended = 403 "subscription_suspended" "The subscription is suspended" "it can be used again once it is resumed";
+    SubscriptionExpired = 403 "subscription_expired" "The subscription has expired" "ask for a new subscription";
+    ConsumerSuspended = 403 "consumer_suspended" "The consumer is suspended" "its calls are let through again once it is active";
+    AddressDenied = 403 "ip_denied" "The address is not allowed" "calls from this address are not let through";
+    NoRoute = 404 "no_route" "No API answers on this path" "check the host and the path";
+    MethodNotAllowed = 405 "method_not_allowed" "The path does not have this method" "the Allow header names the methods that it has";
+    BodyTooLarge = 413 "body_too_large" "The request's body is too large" "send less, or in parts";
+    UriTooLong = 414 "uri_too_long" "The request's path and query are too long" "send less in the query, or in the body";
+    RateLimited = 429 "rate_limited" "Too many requests" "Retry-After says when to try again";
+    Internal = 500 "internal_error" "Something went wrong in the gateway" "the log says more, under the id of the request";
+    UpstreamUnreachable = 502 "upstream_unreachable" "The upstream cannot be reached" "try again later";
+    UpstreamFailed = 502 "upstream_error" "The upstream broke off its answer" "try again later";
+    NoTarget = 503 "no_target" "The upstream has no target to send to" "try again later";
+    UpstreamTimeout = 504 "upstream_timeout" "The upstream took too long" "try again later";
 }
 
 impl Refusal {
@@ -105,8 +110,7 @@ impl Rejection {
             r#type: String,
             title: &'a str,
             status: u16,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            detail: Option<&'a str>,
+            detail: &'a str,
             code: &'a str,
             request_id: &'a str,
         }
@@ -114,7 +118,7 @@ impl Rejection {
             r#type: problem_type(self.refusal.code()),
             title: self.refusal.title(),
             status: self.refusal.status(),
-            detail: self.detail.as_deref(),
+            detail: self.detail.as_deref().unwrap_or(self.refusal.hint()),
             code: self.refusal.code(),
             request_id,
         };

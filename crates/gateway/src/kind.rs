@@ -172,10 +172,7 @@ impl KindInfo {
             references: T::REFERENCES,
             schema: schema::of::<T>,
             prepare: prepare::<T>,
-            check: |value| match schema::parse::<T>(value) {
-                Ok(spec) => spec.check(),
-                Err(problems) => problems,
-            },
+            check: |value| parse::<T>(value).err().unwrap_or_default(),
             default_name: T::default_name,
         }
     }
@@ -192,12 +189,33 @@ impl std::fmt::Debug for KindInfo {
     }
 }
 
-fn prepare<T: Kind>(value: &Value, before: Option<&Value>) -> Result<Prepared, Vec<Problem>> {
-    let mut spec: T = schema::parse(value)?;
-    let problems = spec.check();
-    if !problems.is_empty() {
-        return Err(problems);
+/// The typed document, or every fault of both checks.
+fn parse<T: Kind>(value: &Value) -> Result<T, Vec<Problem>> {
+    let mut problems = match schema::parse::<T>(value) {
+        Ok(spec) => {
+            let problems = spec.check();
+            return if problems.is_empty() { Ok(spec) } else { Err(problems) };
+        }
+        Err(problems) => problems,
+    };
+    // What the schema finds should not hide what the kind itself would find in the other fields.
+    let mut rest = value.clone();
+    let faulty: Vec<String> = problems.iter().map(|problem| top_field(&problem.path).to_owned()).collect();
+    if let Some(fields) = rest.as_object_mut() {
+        fields.retain(|name, _| !faulty.contains(name));
     }
+    if let Ok(spec) = schema::parse::<T>(&rest) {
+        problems.extend(spec.check().into_iter().filter(|problem| !faulty.iter().any(|field| top_field(&problem.path) == field)));
+    }
+    Err(problems)
+}
+
+fn top_field(pointer: &str) -> &str {
+    pointer.trim_start_matches('/').split('/').next().unwrap_or_default()
+}
+
+fn prepare<T: Kind>(value: &Value, before: Option<&Value>) -> Result<Prepared, Vec<Problem>> {
+    let mut spec: T = parse(value)?;
     let before = before.and_then(|before| T::deserialize(before).ok());
     let secret = spec.prepare(before.as_ref())?;
     let spec = serde_json::to_value(&spec).expect("a resource serialises to JSON");

@@ -52,9 +52,9 @@ async fn walk(worker: &Worker, snapshot: &Snapshot, peer: IpAddr, head: request:
         return refuse(Refusal::NoRoute.into(), record);
     };
     record.api = Some(api.clone());
-    let route = match matched_route(api, &head, &target) {
-        Ok(route) => route,
-        Err(rejection) => return refuse(rejection, record),
+    let (route, unmatched) = match matched_route(api, &head, &target) {
+        Ok(route) => (route, None),
+        Err(rejection) => (&api.no_route, Some(rejection)),
     };
     let plan = ForwardPlan {
         connect_timeout: api.upstream.connect_timeout,
@@ -74,7 +74,11 @@ async fn walk(worker: &Worker, snapshot: &Snapshot, peer: IpAddr, head: request:
         response_headers: HeaderMap::new(),
         ran: SmallVec::new(),
     };
-    let answer = match judge(&mut x, record).await {
+    let judged = match unmatched {
+        Some(rejection) => Err(Stop::Refuse(Box::new(rejection))),
+        None => judge(&mut x, record).await,
+    };
+    let answer = match judged {
         Ok(()) => {
             forward::remove_hop_by_hop(&mut x.head.headers);
             x.head.headers.remove(header::EXPECT);
@@ -90,6 +94,10 @@ async fn walk(worker: &Worker, snapshot: &Snapshot, peer: IpAddr, head: request:
     let response = answer.unwrap_or_else(|rejection| refuse(rejection, record));
     let (mut head, body) = response.into_parts();
     head.headers.extend(std::mem::take(&mut x.response_headers));
+    // A refusal passes the response side of all the route's policies, also of those that were not asked any more.
+    for bound in route.chain.iter().rev().filter(|bound| x.ran.iter().all(|ran| ran.policy.id != bound.policy.id)) {
+        bound.policy.rule.response(&x, &mut head);
+    }
     for bound in x.ran.iter().rev() {
         bound.policy.rule.response(&x, &mut head);
     }

@@ -1,16 +1,34 @@
 //! Checks a JSON value against the JSON Schema of a Rust type and reports every fault at once.
 
 use std::any::TypeId;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::problem::Problem;
+
+/// The schema of a time: RFC 3339 text.
+pub struct Time;
+
+impl JsonSchema for Time {
+    fn schema_name() -> Cow<'static, str> {
+        "Time".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "type": "string", "format": "date-time" })
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
 
 /// A type's JSON Schema (2020-12) and its compiled validator.
 pub struct Checked {
@@ -26,7 +44,7 @@ pub fn of<T: JsonSchema + 'static>() -> Arc<Checked> {
     all.entry(TypeId::of::<T>())
         .or_insert_with(|| {
             let schema = schemars::schema_for!(T).to_value();
-            let validator = jsonschema::validator_for(&schema).expect("schemars writes valid schemas");
+            let validator = jsonschema::options().should_validate_formats(true).build(&schema).expect("schemars writes valid schemas");
             Arc::new(Checked { schema, validator })
         })
         .clone()
@@ -69,7 +87,10 @@ fn problems(error: &ValidationError<'_>, schema: &Value) -> Vec<Problem> {
                 format!("a value for `{field}`"),
             )]
         }
-        ValidationErrorKind::Enum { options } => one("not one of the known values", format!("one of {options}")),
+        ValidationErrorKind::Enum { options } => {
+            let known = options.as_array().map(|options| options.iter().map(text).collect::<Vec<_>>().join(", "));
+            one("not one of the known values", format!("one of {}", known.unwrap_or_default()))
+        }
         ValidationErrorKind::Constant { expected_value } => one("not the known value", expected_value.to_string()),
         ValidationErrorKind::Type { kind } => {
             let wanted = match kind {
@@ -87,9 +108,13 @@ fn problems(error: &ValidationError<'_>, schema: &Value) -> Vec<Problem> {
         ValidationErrorKind::MaxLength { limit } => one("too long", format!("at most {limit} characters")),
         ValidationErrorKind::MinItems { limit } => one("too few items", format!("at least {limit} items")),
         ValidationErrorKind::MaxItems { limit } => one("too many items", format!("at most {limit} items")),
+        ValidationErrorKind::Format { format } if format == "date-time" => one("not a time", "a time such as 2030-01-31T12:00:00Z (RFC 3339)".to_owned()),
         ValidationErrorKind::Pattern { pattern } => one("wrong form", format!("text that matches {pattern}")),
         ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
-            let closest = context.iter().filter(|errors| !errors.is_empty()).max_by_key(|errors| depth(errors));
+            if let Some(values) = known_values(context) {
+                return one("not one of the known values", format!("one of {values}"));
+            }
+            let closest = context.iter().filter(|errors| !errors.is_empty() && !wants_null(errors)).max_by_key(|errors| depth(errors));
             match closest {
                 Some(errors) => errors.iter().flat_map(|error| problems(error, schema)).collect(),
                 None => one("wrong form", error.to_string()),
@@ -97,6 +122,36 @@ fn problems(error: &ValidationError<'_>, schema: &Value) -> Vec<Problem> {
         }
         _ => vec![Problem::new(path.clone(), error.masked().to_string(), "a value of the documented form").found(found)],
     }
+}
+
+/// The values of an enum whose variants are documented: each of them is a branch with one constant.
+fn known_values(branches: &[Vec<ValidationError<'_>>]) -> Option<String> {
+    let values: Option<Vec<String>> = branches
+        .iter()
+        .map(|errors| match errors.as_slice() {
+            [error] => match error.kind() {
+                ValidationErrorKind::Constant { expected_value } => Some(text(expected_value)),
+                ValidationErrorKind::Enum { options } => {
+                    Some(options.as_array()?.iter().map(text).collect::<Vec<_>>().join(", "))
+                }
+                _ => None,
+            },
+            _ => None,
+        })
+        .collect();
+    values.map(|values| values.join(", "))
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Whether this is the branch of an optional field that stands for leaving it out.
+fn wants_null(errors: &[ValidationError<'_>]) -> bool {
+    let is_null = |error: &ValidationError<'_>| {
+        matches!(error.kind(), ValidationErrorKind::Type { kind: jsonschema::error::TypeKind::Single(kind) } if kind.to_string() == "null")
+    };
+    matches!(errors, [error] if is_null(error))
 }
 
 /// The branch whose faults lie deepest is the one that the author meant (`null` is never deep).

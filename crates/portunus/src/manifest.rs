@@ -41,15 +41,15 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Manifest>, Faults> {
     faults.or(manifests)
 }
 
-/// The manifests of [`read`] after the offline check, as JSON; or every fault of both steps.
-pub fn load(paths: &[PathBuf]) -> Result<Vec<Value>, Faults> {
+/// The manifests of [`read`] after the offline check; or every fault of both steps.
+pub fn load(paths: &[PathBuf]) -> Result<Vec<Manifest>, Faults> {
     let mut faults = Faults::default();
     let manifests = collect(paths, &mut faults);
     let values: Vec<Value> = manifests.iter().map(Manifest::value).collect();
     for problem in portunus_control::manifest::check(&values) {
         faults.push(sentence(&manifests, &problem));
     }
-    faults.or(values)
+    faults.or(manifests)
 }
 
 fn collect(paths: &[PathBuf], faults: &mut Faults) -> Vec<Manifest> {

@@ -182,7 +182,7 @@ impl Settings {
         }
     }
 
-    /// The filter of the log: the given one, else the log level for everything.
+    /// The filter of the log: the given one, else the log level for Portunus and warnings of its libraries.
     pub fn log_filter(&self) -> String {
         match &self.log {
             Some(LogFilter(filter)) => filter.clone(),

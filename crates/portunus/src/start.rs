@@ -123,7 +123,7 @@ fn log(settings: &Settings) -> anyhow::Result<Sink> {
 fn bind(address: SocketAddr, listener: &str, variable: &str) -> Result<TcpListener, Faults> {
     listen::bind(address).map_err(|error| {
         let why = match error.kind() {
-            std::io::ErrorKind::AddrInUse => "another process uses it".to_owned(),
+            std::io::ErrorKind::AddrInUse => "the address is in use by another process".to_owned(),
             std::io::ErrorKind::PermissionDenied => "this user may not use that port".to_owned(),
             std::io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
             _ => error.to_string(),
@@ -151,13 +151,8 @@ async fn apply_manifests(store: &Store, settings: &Settings) -> anyhow::Result<(
     if settings.manifests.is_empty() {
         return Ok(());
     }
-    let read = manifest::read(&settings.manifests)?;
+    let read = manifest::load(&settings.manifests)?;
     let values: Vec<serde_json::Value> = read.iter().map(manifest::Manifest::value).collect();
-    let mut faults = Faults::default();
-    for problem in manifests::check(&values) {
-        faults.push(manifest::sentence(&read, &problem));
-    }
-    faults.or(())?;
     let (parsed, _) = manifests::parse_all(&values);
     let change = Change { actor: "manifests".to_owned(), account: None, ops: apply::steps(&parsed), dry_run: false };
     match store.commit(change).await {

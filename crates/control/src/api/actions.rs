@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use super::body::Object;
 use super::caller::Caller;
 use super::error::ApiError;
+use super::history;
 use super::resources::{self, first, one};
 use crate::access::Verb;
 use crate::control::Control;
@@ -26,16 +27,36 @@ use crate::store::{Action, Edit, Op, Outcome};
 /// The longest time that an old key works beside its successor: 30 days.
 const LONGEST_GRACE_HOURS: u64 = 720;
 
-/// `POST …/credentials/{id}/rotate {"grace_period_hours": N}`: a new key; the old one ends at once, or after the grace.
-pub async fn rotate_credential(
+/// `POST …/{plural}/{id}/{action}`: `rollback` of everything, `rotate` and `revoke` of a credential, the steps of a
+/// subscription.
+pub async fn act(
     State(control): State<Arc<Control>>,
     caller: Caller,
-    Path((tenant, id)): Path<(String, String)>,
+    Path((tenant, plural, id, action)): Path<(String, String, String, String)>,
     body: Object,
 ) -> Result<Response, ApiError> {
-    let row = resources::find(&control, &caller, (&tenant, "credentials", &id), Verb::Write).await?;
-    let outcome = rotate(&control, &caller, &row, grace(&body)?).await?;
-    Ok((StatusCode::CREATED, one(&outcome)).into_response())
+    let known = match plural.as_str() {
+        "credentials" => "rollback, rotate, revoke",
+        "subscriptions" => "rollback, approve, suspend, resume, revoke",
+        _ => "rollback",
+    };
+    if !known.split(", ").any(|known| known == action) {
+        resources::kind(&plural)?;
+        return Err(ApiError::not_found(format!("{plural} have no {action}; they have {known}")));
+    }
+    let row = resources::find(&control, &caller, (&tenant, &plural, &id), Verb::Write).await?;
+    match (plural.as_str(), action.as_str()) {
+        (_, "rollback") => history::roll_back(&control, &caller, &row, &body).await,
+        ("credentials", "rotate") => {
+            let outcome = rotate(&control, &caller, &row, grace(&body)?).await?;
+            Ok((StatusCode::CREATED, one(&outcome)).into_response())
+        }
+        ("credentials", _) => revoke(&control, &caller, &row).await,
+        (_, step) => {
+            let step = Step::named(step).ok_or_else(ApiError::internal)?;
+            Ok(Json(take_step(&control, &caller, &row, step).await?.row.to_json()).into_response())
+        }
+    }
 }
 
 /// The grace that a body asks for.
@@ -72,31 +93,11 @@ fn earliest(old: &Row, end: Timestamp) -> Timestamp {
     own.map_or(end, |own| own.min(end))
 }
 
-/// `POST …/credentials/{id}/revoke`.
-pub async fn revoke_credential(
-    State(control): State<Arc<Control>>,
-    caller: Caller,
-    Path((tenant, id)): Path<(String, String)>,
-) -> Result<Response, ApiError> {
-    let row = resources::find(&control, &caller, (&tenant, "credentials", &id), Verb::Write).await?;
+async fn revoke(control: &Control, caller: &Caller, row: &Row) -> Result<Response, ApiError> {
     let edit = Edit::Merge(json!({ "status": "revoked" }));
     let action = Action::Update { id: row.id, if_match: None, name: None, edit };
     let committed = control.store.commit(caller.change(row.kind, action)).await?;
     Ok(one(&first(committed.outcomes)?).into_response())
-}
-
-/// `POST …/subscriptions/{id}/{approve|suspend|resume|revoke}`.
-pub async fn subscription_step(
-    State(control): State<Arc<Control>>,
-    caller: Caller,
-    Path((tenant, id, step)): Path<(String, String, String)>,
-) -> Result<Response, ApiError> {
-    let Some(step) = Step::named(&step) else {
-        return Err(ApiError::not_found("a subscription can be approved, suspended, resumed and revoked: approve, suspend, resume, revoke"));
-    };
-    let row = resources::find(&control, &caller, (&tenant, "subscriptions", &id), Verb::Write).await?;
-    let outcome = take_step(&control, &caller, &row, step).await?;
-    Ok(Json(outcome.row.to_json()).into_response())
 }
 
 /// Takes a subscription from one state to the next.

@@ -20,7 +20,7 @@ use crate::manifest::{self, Manifest};
 use crate::resource;
 use crate::store::read::Filter;
 use crate::store::row::Row;
-use crate::store::{Action, Change, Committed, Op};
+use crate::store::{Action, Change, CommitError, Committed, Op};
 
 /// Makes what the manifests describe true, all of it or nothing. With `prune`, resources that are not described go, as
 /// far as their kind and tenant are.
@@ -36,12 +36,17 @@ pub async fn apply(
         let expected = "an array of manifests with apiVersion, kind, metadata and spec";
         return Err(ApiError::invalid(vec![Problem::new("/manifests", "`manifests` is missing or not an array", expected)]));
     };
-    let (manifests, problems) = manifest::parse_all(values);
-    if !problems.is_empty() {
-        return Err(ApiError::invalid(problems));
-    }
+    let (manifests, mut problems) = manifest::parse_all(values);
     permit(&control, &caller, &manifests, prune).await?;
     let mut ops = steps(&manifests);
+    if !problems.is_empty() {
+        // The faults inside the manifests that could be read are told as well.
+        let rehearsal = control.store.commit(Change { dry_run: true, ..caller.changes(ops) }).await;
+        if let Err(CommitError::Invalid(faults) | CommitError::Conflict(faults)) = rehearsal {
+            problems.extend(faults);
+        }
+        return Err(ApiError::invalid(problems));
+    }
     if prune {
         ops.extend(leftovers(&control, &manifests).await?);
     }

@@ -68,17 +68,6 @@ fn answer(kind: &KindInfo, past: Vec<Past>) -> Response {
     Json(json!({ "items": items, "total": items.len() })).into_response()
 }
 
-/// `POST …/{id}/rollback {"revision": N}`: a new revision with the fields of an old one.
-pub async fn rollback(
-    State(control): State<Arc<Control>>,
-    caller: Caller,
-    Path((tenant, plural, id)): Path<(String, String, String)>,
-    body: Object,
-) -> Result<Response, ApiError> {
-    let row = resources::find(&control, &caller, (&tenant, &plural, &id), Verb::Write).await?;
-    roll_back(&control, &caller, &row, &body).await
-}
-
 /// `POST /v1/tenants/{tenant}/rollback {"revision": N}`.
 pub async fn rollback_tenant(
     State(control): State<Arc<Control>>,
@@ -90,7 +79,8 @@ pub async fn rollback_tenant(
     roll_back(&control, &caller, &row, &body).await
 }
 
-async fn roll_back(control: &Control, caller: &Caller, row: &Row, body: &Object) -> Result<Response, ApiError> {
+/// A new revision with the fields of an old one: `{"revision": N}`.
+pub async fn roll_back(control: &Control, caller: &Caller, row: &Row, body: &Object) -> Result<Response, ApiError> {
     let revision = body.0.get("revision").and_then(Value::as_u64).ok_or_else(|| {
         ApiError::invalid(vec![Problem::new("/revision", "`revision` is missing or not a number", "a revision of the resource's history")])
     })?;

@@ -1,62 +1,10 @@
-//! The parts that many operations share: parameters, headers, refusals and the schemas that no kind brings along.
+//! The parts that many operations share: parameters, headers, refusals.
 
-use portunus_gateway::problem::Problem;
-use portunus_gateway::schema::of;
 use serde_json::{Map, Value, json};
 
 use super::operation::schema;
-use super::schema::plain;
 use crate::api::error::CODES;
 use crate::api::page;
-
-/// Schemas of answers.
-pub fn schemas() -> Vec<(String, Value)> {
-    let codes: Vec<&str> = CODES.iter().map(|(_, code, _)| *code).collect();
-    let problem = json!({
-        "type": "object",
-        "description": "Why a call was refused (RFC 9457).",
-        "properties": {
-            "type": {"type": "string", "format": "uri", "description": "Identifies the sort of problem; ends with the code."},
-            "title": {"type": "string", "description": "The short text for people."},
-            "status": {"type": "integer", "minimum": 400, "maximum": 599},
-            "detail": {"type": "string", "description": "What happened in this case."},
-            "code": {"type": "string", "enum": codes, "description": "Stable; branch on it and not on the texts."},
-            "request_id": {"type": "string", "description": "The id under which the log has the call; also in `X-Request-ID`."},
-            "errors": {"type": "array", "items": schema("Fault"), "description": "Every fault of what was sent."},
-        },
-        "required": ["type", "title", "status", "detail", "code", "request_id"],
-    });
-    let deleted = json!({
-        "type": "object",
-        "properties": {
-            "deleted": {
-                "type": "array",
-                "description": "What was deleted: the resource and what went along with it.",
-                "items": {
-                    "type": "object",
-                    "properties": {
-                        "kind": {"type": "string"},
-                        "id": {"type": "string", "format": "uuid"},
-                        "name": {"type": "string"},
-                    },
-                    "required": ["kind", "id", "name"],
-                },
-            },
-        },
-        "required": ["deleted"],
-    });
-    let rollback = json!({
-        "type": "object",
-        "properties": {"revision": {"type": "integer", "minimum": 1, "description": "A revision of the resource's history."}},
-        "required": ["revision"],
-    });
-    vec![
-        ("Problem".into(), problem),
-        ("Fault".into(), plain(&of::<Problem>().schema)),
-        ("Deleted".into(), deleted),
-        ("Rollback".into(), rollback),
-    ]
-}
 
 /// The refusals by their codes. An operation that is described has its method, so 405 is not among them.
 pub fn responses() -> Map<String, Value> {
@@ -95,11 +43,8 @@ pub fn parameters() -> Value {
         json!({"name": name, "in": "path", "required": true, "description": description,
             "schema": {"type": "string", "minLength": 1, "maxLength": 128}})
     };
-    let query =
-        |name: &str, description: &str, schema: Value| json!({"name": name, "in": "query", "description": description, "schema": schema});
-    let header = |name: &str, description: &str| {
-        json!({"name": name, "in": "header", "description": description, "schema": {"type": "string"}})
-    };
+    let query = |name: &str, description: &str, schema: Value| json!({"name": name, "in": "query", "description": description, "schema": schema});
+    let header = |name: &str, description: &str| json!({"name": name, "in": "header", "description": description, "schema": {"type": "string"}});
     let most = page::MOST;
     json!({
         "Tenant": path("tenant", "Id or name of the tenant."),

@@ -6,8 +6,16 @@ use serde_json::{Map, Value, json};
 /// A body that makes a resource of each kind, and the field of the answer that shows a secret once.
 const KINDS: &[(&str, &str, Option<&str>)] = &[
     ("Tenant", r#"{"name": "acme", "display_name": "Acme Ltd"}"#, None),
-    ("Api", r#"{"name": "orders", "base_path": "/orders", "upstream": {"targets": [{"url": "http://127.0.0.1:9000"}]}}"#, None),
-    ("Upstream", r#"{"name": "orders-pool", "targets": [{"url": "http://10.0.0.1:9000"}, {"url": "http://10.0.0.2:9000"}]}"#, None),
+    (
+        "Api",
+        r#"{"name": "orders", "base_path": "/orders", "upstream": {"targets": [{"url": "http://127.0.0.1:9000"}]}}"#,
+        None,
+    ),
+    (
+        "Upstream",
+        r#"{"name": "orders-pool", "targets": [{"url": "http://10.0.0.1:9000"}, {"url": "http://10.0.0.2:9000"}]}"#,
+        None,
+    ),
     ("Binding", r#"{"policy_id": "standard-limit", "api_id": "orders"}"#, None),
     ("Plan", r#"{"name": "starter", "rate_limit": {"requests_per_minute": 60, "burst": 10}}"#, None),
     ("Consumer", r#"{"name": "acme-app", "email": "api@acme.example"}"#, None),
@@ -60,7 +68,8 @@ mod tests {
                 let mut spec = body["value"].as_object().expect("a body is an object").clone();
                 let sent = spec.shift_remove("name").unwrap_or_else(|| json!("made-up"));
                 assert_eq!(check_name(sent.as_str().unwrap()), None);
-                let whole = json!({"apiVersion": API_VERSION, "kind": kind.kind, "metadata": {"name": sent}, "spec": spec});
+                let whole =
+                    json!({"apiVersion": API_VERSION, "kind": kind.kind, "metadata": {"name": sent}, "spec": spec});
                 assert_eq!(manifest::check(&[whole]), [], "{kind:?} {name}");
             }
         }

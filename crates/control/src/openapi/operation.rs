@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::schema::component;
 use crate::access::Verb;
 use crate::api::error::CODES;
 
@@ -33,6 +34,19 @@ impl Operation {
         self.with("security", json!([]))
     }
 
+    /// Is at a path with these parameters of the components, and may not find what they name.
+    pub fn at(mut self, names: &[&str]) -> Self {
+        if names.is_empty() {
+            return self;
+        }
+        let other = self.0.remove("parameters");
+        self = self.parameters(names);
+        for parameter in other.as_ref().and_then(Value::as_array).into_iter().flatten() {
+            self = self.parameter(parameter.clone());
+        }
+        self.refuses(&[404])
+    }
+
     /// Takes parameters of the components.
     pub fn parameters(mut self, names: &[&str]) -> Self {
         for name in names {
@@ -55,11 +69,11 @@ impl Operation {
 
     /// Takes a body of this schema in one of these media types.
     pub fn body_as(self, media_types: &[&str], schema: Value, examples: Map<String, Value>) -> Self {
-        let mut content = json!({"schema": schema});
+        let mut form = of_schema(schema);
         if !examples.is_empty() {
-            content["examples"] = examples.into();
+            form["examples"] = examples.into();
         }
-        let content: Map<String, Value> = media_types.iter().map(|media| ((*media).to_owned(), content.clone())).collect();
+        let content: Map<String, Value> = media_types.iter().map(|media| ((*media).to_owned(), form.clone())).collect();
         self.with("requestBody", json!({"required": true, "content": content}))
     }
 
@@ -79,7 +93,7 @@ impl Operation {
     /// Answers with this media type.
     pub fn answers_as(self, status: u16, description: &str, media_type: &str, schema: Value) -> Self {
         let mut content = Map::new();
-        content.insert(media_type.to_owned(), json!({"schema": schema}));
+        content.insert(media_type.to_owned(), of_schema(schema));
         self.response(status, json!({"description": description, "content": content}))
     }
 
@@ -121,18 +135,35 @@ impl Operation {
         self
     }
 
-    /// The operation as JSON, its responses in order.
+    /// The operation as JSON, its parts in the order in which they are read.
     pub fn into_value(mut self) -> Value {
+        let order = [
+            "operationId",
+            "summary",
+            "description",
+            "tags",
+            "x-permission",
+            "security",
+            "parameters",
+            "requestBody",
+            "responses",
+        ];
         if let Some(responses) = self.0.get_mut("responses").and_then(Value::as_object_mut) {
             responses.sort_keys();
         }
-        Value::Object(self.0)
+        order.into_iter().filter_map(|part| Some((part.to_owned(), self.0.remove(part)?))).collect()
     }
+}
+
+fn of_schema(schema: Value) -> Value {
+    let mut form = json!({});
+    form["schema"] = schema;
+    form
 }
 
 /// A reference to a schema of the components.
 pub fn schema(name: &str) -> Value {
-    json!({"$ref": format!("#/components/schemas/{name}")})
+    json!({"$ref": component(name)})
 }
 
 /// One example by itself.

@@ -18,14 +18,14 @@ pub fn operations(kind: &KindInfo) -> Operations {
     let on_list = if is_tenant { &[] } else { &id[..1] };
     let (history, rollback) = (format!("{one}/history"), format!("{one}/rollback"));
     vec![
-        (list.clone(), "get", list_all(kind).parameters(on_list).refuses(if is_tenant { &[] } else { &[404] })),
-        (list, "post", create(kind).parameters(on_list).refuses(if is_tenant { &[] } else { &[404] })),
-        (one.clone(), "get", read(kind).parameters(id)),
-        (one.clone(), "put", replace(kind).parameters(id)),
-        (one.clone(), "patch", change(kind).parameters(id)),
-        (one, "delete", remove(kind).parameters(id)),
-        (history, "get", past(kind).parameters(id)),
-        (rollback, "post", roll_back(kind).parameters(id)),
+        (list.clone(), "get", list_all(kind).at(on_list)),
+        (list, "post", create(kind).at(on_list)),
+        (one.clone(), "get", read(kind).at(id)),
+        (one.clone(), "put", replace(kind).at(id)),
+        (one.clone(), "patch", change(kind).at(id)),
+        (one, "delete", remove(kind).at(id)),
+        (history, "get", past(kind).at(id)),
+        (rollback, "post", roll_back(kind).at(id)),
     ]
 }
 
@@ -70,16 +70,19 @@ fn filters(kind: &KindInfo) -> Vec<Value> {
         let text = format!("Only those with this `{field}`.");
         json!({"name": field, "in": "query", "description": text, "schema": {"type": "string"}})
     };
+    let is_secret = |field: &str| Some(field) == examples::secret(kind.kind) || kind.hidden.contains(&field);
     let properties = source.schema["properties"].as_object().into_iter().flatten();
-    let simple = properties.filter(|(field, property)| {
-        let resolved = property["$ref"].as_str().and_then(|place| source.schema.pointer(&place[1..])).unwrap_or(property);
-        let is_structure = |value: &Value| matches!(value.as_str(), Some("array" | "object"));
-        let is_secret = Some(field.as_str()) == examples::secret(kind.kind);
-        let types = &resolved["type"];
-        let has_form = types.is_string() || types.is_array() || resolved.get("oneOf").is_some();
-        has_form && !is_structure(types) && !is_secret && !kind.hidden.contains(&field.as_str())
-    });
+    let simple = properties.filter(|(field, property)| !is_secret(field) && !is_structure(&source.schema, property));
     ["id", "name"].into_iter().map(filter).chain(simple.map(|(field, _)| filter(field))).collect()
+}
+
+fn is_structure(root: &Value, property: &Value) -> bool {
+    if let Some(target) = property["$ref"].as_str().and_then(|place| root.pointer(place.strip_prefix('#')?)) {
+        return is_structure(root, target);
+    }
+    let cases = property["anyOf"].as_array().into_iter().flatten();
+    matches!(property["type"].as_str(), Some("array" | "object"))
+        || cases.into_iter().any(|case| is_structure(root, case))
 }
 
 fn create(kind: &KindInfo) -> Operation {
@@ -101,7 +104,6 @@ fn read(kind: &KindInfo) -> Operation {
         .answers(200, "As it is now.", schema(kind.kind))
         .answers_empty(304, "It is as it was read before.")
         .headers(&["ETag"])
-        .refuses(&[404])
 }
 
 fn changes(operation: Operation, kind: &KindInfo) -> Operation {
@@ -109,12 +111,14 @@ fn changes(operation: Operation, kind: &KindInfo) -> Operation {
         .parameters(&["IfMatch"])
         .answers(200, "As it is now.", schema(kind.kind))
         .headers(&["ETag"])
-        .refuses(&[404, 409, 412, 422])
+        .refuses(&[409, 412, 422])
 }
 
 fn replace(kind: &KindInfo) -> Operation {
     let operation = operation(kind, format!("replace{}", kind.kind), format!("Replace {}", noun(kind)), Verb::Write)
-        .description("What is left out gets its default; the name stays if it is left out. What was read can be sent back.")
+        .description(
+            "What is left out gets its default; the name stays if it is left out. What was read can be sent back.",
+        )
         .body(schema(&format!("{}Input", kind.kind)), examples::bodies(kind.kind));
     changes(operation, kind)
 }
@@ -132,14 +136,13 @@ fn remove(kind: &KindInfo) -> Operation {
         .description("Refused with 409 while something refers to it, unless `cascade` is set.")
         .parameters(&["Cascade", "IfMatch"])
         .answers(200, "It is gone.", schema("Deleted"))
-        .refuses(&[400, 404, 409, 412])
+        .refuses(&[400, 409, 412])
 }
 
 fn past(kind: &KindInfo) -> Operation {
     operation(kind, format!("get{}History", kind.kind), format!("Read {} history", noun(kind)), Verb::Read)
         .description("Also of a resource that was deleted, by its id.")
         .answers(200, "Its revisions.", schema(&format!("{}History", kind.kind)))
-        .refuses(&[404])
 }
 
 fn roll_back(kind: &KindInfo) -> Operation {
@@ -149,5 +152,5 @@ fn roll_back(kind: &KindInfo) -> Operation {
         .parameters(&["IdempotencyKey"])
         .answers(200, "As it is now.", schema(kind.kind))
         .headers(&["ETag"])
-        .refuses(&[404, 409, 422])
+        .refuses(&[409, 422])
 }

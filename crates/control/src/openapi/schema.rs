@@ -1,70 +1,28 @@
-//! The schemas of the components: those of the kinds in each of their uses, and what they are made of.
+//! The schemas of the components by name, and how a schema with definitions of its own becomes part of them.
 
 use std::collections::HashSet;
 
-use portunus_gateway::kind::{Id, KindInfo};
-use portunus_gateway::policy::TYPES;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::example;
-use super::operation::schema;
 use crate::resource;
-
-/// What every resource has; only Portunus sets it, but for the name.
-const META: [&str; 6] = ["id", "tenant_id", "name", "revision", "created_at", "updated_at"];
 
 /// The schemas of the document, by name.
 pub struct Schemas(Map<String, Value>);
 
 impl Schemas {
-    /// Those that no kind brings along.
-    pub fn new(fixed: Vec<(String, Value)>) -> Self {
-        let mut all: Map<String, Value> = fixed.into_iter().collect();
-        let resource = json!({
-            "type": "object",
-            "description": "What every resource has besides its kind's own fields.",
-            "properties": meta(),
-            "required": META,
-        });
-        all.insert("Resource".into(), resource);
-        Self(all)
+    /// These schemas, to which others are added.
+    pub fn new(first: Vec<(String, Value)>) -> Self {
+        Self(first.into_iter().collect())
     }
 
-    /// Takes in a kind: its fields (`{Kind}Spec`), a resource (`{Kind}`), what is sent (`{Kind}Input`, `{Kind}Patch`)
-    /// and what lists it (`{Kind}List`, `{Kind}History`).
-    pub fn add_kind(&mut self, kind: &KindInfo) {
-        let mut fields = self.adopt(kind.kind, &(kind.schema)().schema);
-        if let Some(properties) = fields["properties"].as_object_mut() {
-            properties.retain(|name, _| !kind.hidden.contains(&name.as_str()));
-        }
-        describe_policies(kind, &mut fields);
-        let name = kind.kind;
-        self.0.insert(name.to_owned(), json!({
-            "description": fields["description"],
-            "allOf": [schema("Resource"), schema(&format!("{name}Spec"))],
-        }));
-        self.0.insert(format!("{name}Spec"), shown(kind, &fields));
-        let input = input(kind, &fields);
-        self.0.insert(format!("{name}Patch"), self.patch(&input));
-        self.0.insert(format!("{name}Input"), input);
-        if let Some(secret) = example::secret(name) {
-            let text = "Shown this once, when it was made and not chosen by the caller.";
-            self.0.insert(format!("{name}Created"), json!({
-                "description": "A new resource with its secret.",
-                "allOf": [schema(name), {"type": "object", "properties": {secret: {"type": "string", "description": text}}}],
-            }));
-        }
-        self.0.insert(format!("{name}List"), list(name));
-        self.0.insert(format!("{name}History"), history(name));
+    /// Adds a schema.
+    pub fn add(&mut self, name: impl Into<String>, schema: Value) {
+        self.0.insert(name.into(), schema);
     }
 
-    /// Takes in the configuration of each policy type as `PolicyConfig_{type}`.
-    pub fn add_policy_configs(&mut self) {
-        for known in TYPES {
-            let name = config_name(known.name);
-            let config = self.adopt(&name, &(known.schema)().schema);
-            self.0.insert(name, config);
-        }
+    /// The schema with this name.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
     }
 
     /// All of them, ordered by name.
@@ -76,9 +34,10 @@ impl Schemas {
 
     /// The schema on its own; the definitions in it become components. A definition whose name is taken by something
     /// else gets its owner's name in front.
-    fn adopt(&mut self, owner: &str, source: &Value) -> Value {
+    pub fn adopt(&mut self, owner: &str, source: &Value) -> Value {
         let definitions = source.get("$defs").and_then(Value::as_object).cloned().unwrap_or_default();
-        let mut own_name: HashSet<&str> = definitions.keys().map(String::as_str).filter(|name| is_reserved(name)).collect();
+        let mut own_name: HashSet<&str> =
+            definitions.keys().map(String::as_str).filter(|name| is_reserved(name)).collect();
         loop {
             let name_of = |name: &str| if own_name.contains(name) { format!("{owner}{name}") } else { name.to_owned() };
             let moved = |value: &Value| {
@@ -87,75 +46,42 @@ impl Schemas {
                 value
             };
             let is_other = |name: &str, value: &Value| self.0.get(name).is_some_and(|known| *known != moved(value));
-            let clash = definitions.iter().find(|(name, value)| !own_name.contains(name.as_str()) && is_other(name, value));
+            let clash =
+                definitions.iter().find(|(name, value)| !own_name.contains(name.as_str()) && is_other(name, value));
             match clash {
                 Some((name, _)) => own_name.insert(name),
                 None => {
                     let root = moved(&plain(source));
-                    let definitions: Vec<_> = definitions.iter().map(|(name, value)| (name_of(name), moved(value))).collect();
+                    let definitions: Vec<_> =
+                        definitions.iter().map(|(name, value)| (name_of(name), moved(value))).collect();
                     self.0.extend(definitions);
                     return root;
                 }
             };
         }
     }
-
-    /// A JSON merge patch of what can be sent.
-    fn patch(&self, input: &Value) -> Value {
-        let required = input["required"].as_array().cloned().unwrap_or_default();
-        let mut patch = input.clone();
-        patch["description"] = json!("The fields to change (JSON merge patch, RFC 7396): null takes a field away, objects are merged.");
-        let Some(fields) = patch.as_object_mut() else { return patch };
-        fields.shift_remove("required");
-        let properties = fields.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten();
-        for (name, property) in properties {
-            if property.get("readOnly").is_some() {
-                continue;
-            }
-            let description = property.get("description").cloned().unwrap_or_default();
-            if self.is_object(property) {
-                *property = json!({"type": ["object", "null"], "description": description});
-            } else if !required.contains(&json!(name)) && name != "name" && !takes_null(property) {
-                let mut kept = property.take();
-                if let Some(kept) = kept.as_object_mut() {
-                    kept.retain(|field, _| !matches!(field.as_str(), "description" | "default"));
-                }
-                *property = json!({"description": description, "anyOf": [kept, {"type": "null"}]});
-            } else if let Some(kept) = property.as_object_mut() {
-                kept.shift_remove("default");
-            }
-        }
-        patch
-    }
-
-    fn is_object(&self, property: &Value) -> bool {
-        let target = property["$ref"].as_str().and_then(|place| self.0.get(place.strip_prefix("#/components/schemas/")?));
-        property["type"] == "object"
-            || target.is_some_and(|target| self.is_object(target))
-            || property["anyOf"].as_array().is_some_and(|cases| cases.iter().any(|case| self.is_object(case)))
-    }
 }
 
 /// Whether the document itself makes a schema of this name.
 fn is_reserved(name: &str) -> bool {
     let suffixes = ["Spec", "Input", "Patch", "Created", "List", "History"];
-    suffixes.iter().filter_map(|suffix| name.strip_suffix(suffix)).chain([name]).any(|name| resource::by_kind(name).is_some())
+    suffixes
+        .iter()
+        .filter_map(|suffix| name.strip_suffix(suffix))
+        .chain([name])
+        .any(|name| resource::by_kind(name).is_some())
 }
 
-fn takes_null(property: &Value) -> bool {
-    let is_null = |value: &Value| value["type"] == "null";
-    property["type"].as_array().is_some_and(|types| types.contains(&json!("null")))
-        || property["anyOf"].as_array().is_some_and(|cases| cases.iter().any(is_null))
-}
+const PLACE: &str = "#/components/schemas/";
 
 /// Where a component's schema is.
-fn component(name: &str) -> String {
-    format!("#/components/schemas/{name}")
+pub fn component(name: &str) -> String {
+    format!("{PLACE}{name}")
 }
 
-/// The name of the schema of a policy type's configuration.
-fn config_name(policy_type: &str) -> String {
-    format!("PolicyConfig_{policy_type}")
+/// The name of the component that is there.
+pub fn component_name(place: &str) -> Option<&str> {
+    place.strip_prefix(PLACE)
 }
 
 /// A schema without what belongs to a document of its own.
@@ -174,7 +100,8 @@ pub(crate) fn rewrite_refs(value: &mut Value, place: &dyn Fn(&str) -> String) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
-                let definition = value.as_str().filter(|_| name == "$ref").and_then(|text| text.strip_prefix("#/$defs/"));
+                let definition =
+                    value.as_str().filter(|_| name == "$ref").and_then(|text| text.strip_prefix("#/$defs/"));
                 match definition {
                     Some(definition) => *value = Value::String(place(definition)),
                     None => rewrite_refs(value, place),
@@ -184,128 +111,4 @@ pub(crate) fn rewrite_refs(value: &mut Value, place: &dyn Fn(&str) -> String) {
         Value::Array(items) => items.iter_mut().for_each(|item| rewrite_refs(item, place)),
         _ => {}
     }
-}
-
-fn meta() -> Value {
-    let mut meta = json!({
-        "id": {"type": "string", "format": "uuid", "description": "UUIDv7: ids sort by age."},
-        "tenant_id": {"type": "string", "format": "uuid", "description": "The tenant that it belongs to."},
-        "name": {"type": "string", "minLength": 1, "maxLength": 128, "description": "Unique within tenant and kind."},
-        "revision": {"type": "integer", "minimum": 1, "description": "Counts its changes."},
-        "created_at": {"type": "string", "format": "date-time"},
-        "updated_at": {"type": "string", "format": "date-time"},
-    });
-    for field in META.iter().filter(|field| **field != "name") {
-        meta[*field]["readOnly"] = json!(true);
-    }
-    meta
-}
-
-/// Says in the kind Policy which types and configurations there are.
-fn describe_policies(kind: &KindInfo, fields: &mut Value) {
-    if kind.kind != "Policy" {
-        return;
-    }
-    let names: Vec<&str> = TYPES.iter().map(|known| known.name).collect();
-    let configs: Map<String, Value> =
-        names.iter().map(|name| ((*name).to_owned(), component(&config_name(name)).into())).collect();
-    let properties = &mut fields["properties"];
-    properties["policy_type"]["enum"] = json!(names);
-    let list = names.iter().map(|name| format!("`{}`", config_name(name))).collect::<Vec<_>>().join(", ");
-    let text = format!("The rule's own settings, by `policy_type`: {list}.");
-    properties["config"]["description"] = text.into();
-    properties["config"]["x-discriminator"] = json!({"propertyName": "policy_type", "mapping": configs});
-}
-
-/// The fields as answers show them: complete with defaults, references as ids, no secrets.
-fn shown(kind: &KindInfo, fields: &Value) -> Value {
-    let mut shown = fields.clone();
-    let Some(object) = shown.as_object_mut() else { return shown };
-    // A client must not stumble over a field that a later version adds.
-    object.shift_remove("additionalProperties");
-    let mut required = object.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
-    let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) else { return shown };
-    properties.retain(|name, _| Some(name.as_str()) != example::secret(kind.kind));
-    for (name, property) in properties.iter_mut() {
-        if property.get("default").is_some() && !required.contains(&json!(name)) {
-            required.push(json!(name));
-        }
-    }
-    for reference in kind.references {
-        let Some(property) = properties.get_mut(reference.field) else { continue };
-        let id = json!({"type": "string", "format": "uuid"});
-        let mut new = if reference.many { json!({"type": "array", "items": id}) } else { id };
-        new["description"] = property.get("description").cloned().unwrap_or_default();
-        new["x-refers-to"] = json!(reference.kind);
-        *property = new;
-    }
-    object.insert("required".into(), required.into());
-    shown
-}
-
-/// What is sent to make or replace a resource.
-fn input(kind: &KindInfo, fields: &Value) -> Value {
-    let mut input = fields.clone();
-    let has_default_name = (kind.default_name)(Id::nil()).is_some();
-    let mut required = input["required"].as_array().cloned().unwrap_or_default();
-    if !has_default_name {
-        required.insert(0, json!("name"));
-    }
-    let mut properties = meta().as_object().cloned().unwrap_or_default();
-    properties.extend(input["properties"].as_object().cloned().unwrap_or_default());
-    if has_default_name {
-        properties["name"]["description"] = json!("Unique within tenant and kind; left out, one is made up.");
-    }
-    if let Some(property) = example::secret(kind.kind).and_then(|secret| properties.get_mut(secret)) {
-        property["writeOnly"] = json!(true);
-    }
-    for reference in kind.references {
-        if let Some(property) = properties.get_mut(reference.field) {
-            property["x-refers-to"] = json!(reference.kind);
-        }
-    }
-    input["properties"] = properties.into();
-    input["required"] = required.into();
-    input
-}
-
-fn list(name: &str) -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "items": {"type": "array", "items": schema(name), "description": "The oldest first."},
-            "total": {"type": "integer", "minimum": 0, "description": "How many there are on all pages."},
-            "page": {"type": "integer", "minimum": 1},
-            "page_size": {"type": "integer", "minimum": 1},
-            "next_cursor": {"type": ["string", "null"], "description": "For `cursor`; null on the last page."},
-        },
-        "required": ["items", "total", "page", "page_size", "next_cursor"],
-    })
-}
-
-fn history(name: &str) -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "items": {
-                "type": "array",
-                "description": "The latest first, at most 100.",
-                "items": {
-                    "type": "object",
-                    "properties": {
-                        "revision": {"type": "integer", "minimum": 1, "description": "The resource's revision."},
-                        "store_revision": {"type": "integer", "minimum": 1, "description": "The commit that the change was part of."},
-                        "action": {"enum": ["created", "updated", "deleted"]},
-                        "actor": {"type": "string", "description": "Who did it, such as `user:admin`."},
-                        "changed_at": {"type": "string", "format": "date-time"},
-                        "name": {"type": "string", "description": "The name that it had."},
-                        "resource": schema(&format!("{name}Spec")),
-                    },
-                    "required": ["revision", "store_revision", "action", "actor", "changed_at", "name", "resource"],
-                },
-            },
-            "total": {"type": "integer", "minimum": 0},
-        },
-        "required": ["items", "total"],
-    })
 }

@@ -8,7 +8,8 @@ use super::operation::{Operation, example, schema};
 use crate::access::Verb;
 
 /// The tag of these operations.
-pub const TAG: (&str, &str) = ("stoa", "Paths and shapes of STOA's control plane, for scripts that were written for it.");
+pub const TAG: (&str, &str) =
+    ("stoa", "Paths and shapes of STOA's control plane, for scripts that were written for it.");
 
 /// The operations.
 pub fn operations() -> Operations {
@@ -87,7 +88,8 @@ fn create_consumer() -> Operation {
         "consumer_metadata": {"plan": "starter"},
     });
     operation("stoaCreateConsumer", "Create consumer", "consumer", Verb::Write)
-        .parameters(&["Tenant", "IdempotencyKey"])
+        .at(&["Tenant"])
+        .parameters(&["IdempotencyKey"])
         .body(schema("StoaConsumerInput"), example("minimal", &body))
         .answers(201, "It is made.", schema("StoaConsumer"))
         .refuses(&[404, 409, 422])
@@ -136,47 +138,84 @@ pub fn schemas() -> Vec<(String, Value)> {
     let mut policy = changes.clone();
     policy["tenant_id"] = tenant.clone();
     let input = |properties: Value, required: &[&str]| json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
-    let with = |base: &str, properties: Value| json!({"allOf": [schema(base), {"type": "object", "properties": properties}]});
+    let with =
+        |base: &str, properties: Value| json!({"allOf": [schema(base), {"type": "object", "properties": properties}]});
     let named = |name: &str, value: Value| (format!("Stoa{name}"), value);
     vec![
         named("PolicyInput", input(policy, &["name", "policy_type"])),
         named("PolicyChange", input(changes, &[])),
         named("Policy", with("Policy", json!({"binding_count": {"type": "integer", "minimum": 0}}))),
-        named("BindingInput", input(json!({
-            "policy_id": reference("policy"),
-            "tenant_id": tenant,
-            "api_catalog_id": reference("API"),
-            "plan_id": reference("plan"),
-            "consumer_id": reference("consumer"),
-            "subscription_id": reference("subscription"),
-            "enabled": {"type": "boolean", "default": true},
-        }), &["policy_id"])),
-        named("Binding", with("Binding", json!({
-            "api_catalog_id": {"type": ["string", "null"], "format": "uuid"},
-            "gateway_instance_id": {"type": "null", "description": "Policies are not bound to one gateway."},
-        }))),
-        named("ConsumerInput", input(json!({
-            "external_id": text("Your own identifier of the consumer; its name in the other paths."),
-            "name": text("The name to show to people."),
-            "email": text("Where to reach them."),
-            "company": text("The company they belong to."),
-            "consumer_metadata": {"type": "object", "description": "Anything you want to keep with them."},
-        }), &["external_id"])),
-        named("Consumer", with("Consumer", json!({
-            "external_id": {"type": "string"},
-            "consumer_metadata": {"type": "object"},
-        }))),
-        named("SubscriptionInput", input(json!({
-            "name": text("Left out, one is made up."),
-            "consumer_id": reference("consumer"),
-            "api_id": reference("API"),
-            "plan_id": reference("plan"),
-            "tenant_id": tenant,
-            "expires_at": {"type": "string", "format": "date-time"},
-        }), &["consumer_id", "api_id"])),
-        named("SubscriptionCreated", with("Subscription", json!({
-            "api_key": text("Shown this once."),
-            "api_key_prefix": text("The first characters of the key, to recognise it by."),
-        }))),
+        named(
+            "BindingInput",
+            input(
+                json!({
+                    "policy_id": reference("policy"),
+                    "tenant_id": tenant,
+                    "api_catalog_id": reference("API"),
+                    "plan_id": reference("plan"),
+                    "consumer_id": reference("consumer"),
+                    "subscription_id": reference("subscription"),
+                    "enabled": {"type": "boolean", "default": true},
+                }),
+                &["policy_id"],
+            ),
+        ),
+        named(
+            "Binding",
+            with(
+                "Binding",
+                json!({
+                    "api_catalog_id": {"type": ["string", "null"], "format": "uuid"},
+                    "gateway_instance_id": {"type": "null", "description": "Policies are not bound to one gateway."},
+                }),
+            ),
+        ),
+        named(
+            "ConsumerInput",
+            input(
+                json!({
+                    "external_id": text("Your own identifier of the consumer; its name in the other paths."),
+                    "name": text("The name to show to people."),
+                    "email": text("Where to reach them."),
+                    "company": text("The company they belong to."),
+                    "consumer_metadata": {"type": "object", "description": "Anything you want to keep with them."},
+                }),
+                &["external_id"],
+            ),
+        ),
+        named(
+            "Consumer",
+            with(
+                "Consumer",
+                json!({
+                    "external_id": {"type": "string"},
+                    "consumer_metadata": {"type": "object"},
+                }),
+            ),
+        ),
+        named(
+            "SubscriptionInput",
+            input(
+                json!({
+                    "name": text("Left out, one is made up."),
+                    "consumer_id": reference("consumer"),
+                    "api_id": reference("API"),
+                    "plan_id": reference("plan"),
+                    "tenant_id": tenant,
+                    "expires_at": {"type": "string", "format": "date-time"},
+                }),
+                &["consumer_id", "api_id"],
+            ),
+        ),
+        named(
+            "SubscriptionCreated",
+            with(
+                "Subscription",
+                json!({
+                    "api_key": text("Shown this once."),
+                    "api_key_prefix": text("The first characters of the key, to recognise it by."),
+                }),
+            ),
+        ),
     ]
 }

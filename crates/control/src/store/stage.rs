@@ -100,6 +100,8 @@ impl Stage<'_> {
         let id = Uuid::now_v7();
         let Some(name) = name.or_else(|| (op.kind.default_name)(id)) else {
             self.invalid.push(Problem::new(op.meta_path("name"), "`name` is missing", "a name, unique among its kind in the tenant"));
+            // The other faults are told as well.
+            self.checked(op, tenant_id, "unnamed", spec, None).await?;
             return Ok(());
         };
         if let Some(taken) = self.by_name(op.kind, tenant_id, &name).await? {
@@ -159,7 +161,10 @@ impl Stage<'_> {
         spec: &Value,
         before: Option<&Row>,
     ) -> Result<Option<(Value, Option<OneTimeSecret>)>, CommitError> {
-        let mut problems: Vec<Problem> = check_name(name).into_iter().collect();
+        if let Some(problem) = check_name(name) {
+            self.invalid.push(Problem { path: op.meta_path("name"), ..problem });
+        }
+        let mut problems = Vec::new();
         let mut spec = spec.clone();
         self.resolve(op.kind, tenant_id, &mut spec, &mut problems).await?;
         if op.kind.kind == "Subscription" && spec.get("status").is_none() {

@@ -110,7 +110,11 @@ impl Writer {
     async fn one(&mut self, change: &Change) -> Result<Staged, CommitError> {
         let now = clock::now().as_microsecond();
         let access = self.access.load_full();
-        let outcomes = stage(&mut self.db, &access, change, now).await?;
+        let mut outcomes = stage(&mut self.db, &access, change, now).await?;
+        if change.dry_run {
+            // A secret that is not kept opens nothing.
+            outcomes.iter_mut().for_each(|outcome| outcome.secret = None);
+        }
         let mut changes = Vec::with_capacity(outcomes.len());
         for outcome in outcomes.iter().filter(|outcome| outcome.done != Done::Unchanged) {
             let entry = outcome.row.entry().map_err(|error| CommitError::Store(error.to_string()))?;

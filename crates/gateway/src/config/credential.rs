@@ -9,6 +9,7 @@ use super::Traffic;
 use crate::api_key;
 use crate::kind::{Id, Kind, OnDelete, OneTimeSecret, Ref, Reference};
 use crate::problem::Problem;
+use crate::schema::Time;
 
 /// A key of a consumer. Only its SHA-256 is kept; the key itself is shown once, in the answer that made it.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -35,7 +36,7 @@ pub struct Credential {
     pub status: CredentialStatus,
     /// When it stops being accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<Time>")]
     pub expires_at: Option<Timestamp>,
 }
 

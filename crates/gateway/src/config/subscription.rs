@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::Traffic;
 use crate::kind::{Id, Kind, OnDelete, Ref, Reference};
+use crate::schema::Time;
 
 /// A consumer's right to call one API on the terms of a plan. A consumer has one live subscription per API.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -24,7 +25,7 @@ pub struct Subscription {
     pub status: Option<SubscriptionStatus>,
     /// When it ends by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<Time>")]
     pub expires_at: Option<Timestamp>,
 }
 

@@ -37,8 +37,8 @@ pub struct CompiledApi {
     pub tree: Option<Arc<Tree>>,
     /// The routes, or one that stands for every path and method.
     pub routes: Vec<CompiledRoute>,
-    /// The policies of the API itself, for answers that no route gives.
-    pub chain: Chain,
+    /// Stands in for a route when none matches, so that the refusal passes the API's policies.
+    pub no_route: CompiledRoute,
     /// What was counted.
     pub metrics: Arc<ApiMetrics>,
 }

@@ -7,6 +7,7 @@ use crate::fault::Faults;
 
 const MOST_WORKERS: usize = 1024;
 const LONGEST_DRAIN: u64 = 3600;
+const LONGEST_TOKEN: u64 = 86_400;
 const SHORTEST_KEY: usize = 16;
 
 /// Completes the settings and adds what is wrong with them.
@@ -25,6 +26,9 @@ pub fn check(loaded: &mut Loaded, faults: &mut Faults) {
     }
     if settings.drain_seconds > LONGEST_DRAIN {
         fault("drain_seconds", format!("{} is more than {LONGEST_DRAIN}", settings.drain_seconds));
+    }
+    if !(1..=LONGEST_TOKEN).contains(&settings.access_token_seconds) {
+        fault("access_token_seconds", format!("{} is not from 1 to {LONGEST_TOKEN}", settings.access_token_seconds));
     }
     if let Some(path) = settings.drill_panic_path.as_ref().filter(|path| !path.starts_with('/')) {
         fault("drill_panic_path", format!("\"{path}\" does not begin with a slash"));

@@ -99,7 +99,7 @@ impl Compiler {
             upstream: Arc::new(upstream),
             tree,
             routes,
-            chain,
+            no_route: CompiledRoute { path: "".into(), methods: Vec::new(), chain },
             metrics: before.map(|before| before.metrics.clone()).unwrap_or_default(),
         })
     }

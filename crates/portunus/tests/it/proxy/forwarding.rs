@@ -164,3 +164,20 @@ fn each_method_is_handed_on() {
         assert_eq!(answer.json["body"], "{\"a\":1}", "{method}");
     }
 }
+
+#[test]
+fn a_refusal_is_a_complete_problem_document() {
+    let Gate { process, admin, upstream } = Gate::start();
+    admin.create_api_with("orders", &upstream.url(), &json!({"routes": [{"path": "/x", "methods": ["GET"]}]}));
+    let refusals = [
+        process.get("/orders/x").send().problem(401, "missing_api_key"),
+        process.get("/orders/x").key("wrong").send().problem(401, "invalid_api_key"),
+        process.get("/nowhere").send().problem(404, "no_route"),
+        process.call("PUT", "/orders/x").send().problem(405, "method_not_allowed"),
+    ];
+    for refusal in refusals {
+        assert!(refusal.json["detail"].as_str().is_some_and(|text| text.len() > 10), "{}", refusal.text());
+        assert!(refusal.json["type"].as_str().is_some_and(|text| text.contains("://")), "{}", refusal.text());
+        assert_eq!(refusal.header("x-request-id"), refusal.json["request_id"].as_str().unwrap_or_default());
+    }
+}

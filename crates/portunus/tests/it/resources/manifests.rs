@@ -69,7 +69,7 @@ fn a_dry_run_tells_all_and_does_nothing() {
     let Gate { process, admin, upstream } = Gate::start();
     let dry = apply(&admin, "?dry_run=true", &shop(&upstream.url())).expect(200);
     assert_eq!(actions(&dry), ["created"; 7]);
-    assert!(!dry.text().contains("ptn_live_"), "a key that is not stored must not be shown");
+    assert!(!dry.text().contains("\"secret\""), "a key that is not stored must not be shown");
     for plural in ["apis", "consumers", "credentials", "upstreams"] {
         assert_eq!(admin.get(&format!("/v1/tenants/default/{plural}")).expect(200).json["total"], 0, "{plural}");
     }
@@ -124,19 +124,28 @@ fn the_same_thing_twice_in_one_go_is_refused() {
 }
 
 #[test]
-fn prune_removes_what_is_not_mentioned() {
+fn prune_removes_what_is_not_mentioned_of_the_kinds_that_are() {
     let Gate { process, admin, upstream } = Gate::start();
     let manifests = shop(&upstream.url());
-    apply(&admin, "", &manifests).is(200);
-    let fewer = &manifests[3..];
-    let kept = apply(&admin, "", fewer).expect(200);
-    assert_eq!(actions(&kept), ["unchanged"; 4]);
-    admin.get("/v1/tenants/default/subscriptions/sub").is(200);
-    let pruned = apply(&admin, "?prune=true", fewer).expect(200);
-    assert_eq!(actions(&pruned).iter().filter(|action| *action == "deleted").count(), 3, "{}", pruned.text());
-    admin.get("/v1/tenants/default/subscriptions/sub").is(404);
-    admin.get("/v1/tenants/default/apis/shop").is(200);
-    process.api().get("/v1/tenants/default").is(200);
+    let more = [
+        manifest("Consumer", "second", json!({})),
+        manifest("Subscription", "second-sub", json!({"consumer_id": "second", "api_id": "shop"})),
+    ];
+    apply(&admin, "", &[&manifests[..], &more[..]].concat()).is(200);
+    admin.create("plans", &json!({"name": "not-a-matter-of-these-manifests"}));
+    let kept = apply(&admin, "", &manifests).expect(200);
+    assert_eq!(actions(&kept), ["unchanged"; 7]);
+    let dry = apply(&admin, "?prune=true&dry_run=true", &manifests).expect(200);
+    admin.get("/v1/tenants/default/subscriptions/second-sub").is(200);
+    let pruned = apply(&admin, "?prune=true", &manifests).expect(200);
+    for answer in [dry, pruned] {
+        let deleted = actions(&answer).iter().filter(|action| *action == "deleted").count();
+        assert_eq!(deleted, 2, "{}", answer.text());
+    }
+    admin.get("/v1/tenants/default/subscriptions/second-sub").is(404);
+    admin.get("/v1/tenants/default/consumers/second").is(404);
+    admin.get("/v1/tenants/default/plans/not-a-matter-of-these-manifests").is(200);
+    process.get("/shop/x").send().is(401);
 }
 
 #[test]
