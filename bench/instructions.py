@@ -27,12 +27,10 @@ def run(place, top, write_baseline):
     valgrind, vgdb = work.program("valgrind"), work.program("vgdb")
     binary = work.portunus()
     _, upstream = cases.start_upstream(place)
-    counted = [Counted(place, binary, upstream, what, valgrind, vgdb) for what in (cases.PLAIN, cases.GUARDED)]
-    # Starting under callgrind takes long, and the two can do it side by side.
-    for one in counted:
-        one.start()
     found = {}
-    for one in counted:
+    for what in (cases.PLAIN, cases.GUARDED):
+        one = Counted(place, binary, upstream, what, valgrind, vgdb)
+        one.start()
         found[one.name] = one.per_request()
         one.case.process.stop()
         if top:

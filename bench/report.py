@@ -65,6 +65,9 @@ def remarks(results):
         per_request = result.lines_per_request()
         if per_request is not None:
             said.append(f"- {result.case.name}: {per_request:.4f} access lines per request.")
+    for result in results:
+        shares = [sample.busiest for sample in result.samples]
+        said.append(f"- {result.case.name}: the busiest of its threads took {statistics.median(shares):.0%} of its CPU time, up to {max(shares):.0%}.")
     others = max(sample.others for result in results for sample in result.samples)
     if others > MANY_OTHERS:
         said.append(f"- Other programs took up to {others:.0%} of the busy time of a round: measure again on a quiet machine.")

@@ -23,6 +23,8 @@ class Sample:
     seconds: float
     errors: int
     cpu: float
+    # Share of the proxy's CPU time that its busiest thread took.
+    busiest: float
     log_lines: typing.Optional[int]
     # Share of the machine's busy time that was neither proxy nor upstream nor load.
     others: float
@@ -107,8 +109,9 @@ def load(wrk, case, upstream, seconds):
     if case.log:
         # The lines that are still in buffers are part of the work.
         work.settle(case.log)
-    cpu = work.spent(proxy, case.process.cpu())
-    known = cpu + work.spent(back, upstream.cpu()) + children_time() - load_time
+    threads = work.spent(proxy, case.process.cpu())
+    cpu = sum(threads.values())
+    known = cpu + sum(work.spent(back, upstream.cpu()).values()) + children_time() - load_time
     busy = work.machine_time() - machine
     requests = re.search(r"(\d+) requests in ([\d.]+)(ms|s|m)", done.stdout)
     if done.returncode or not requests or not int(requests[1]):
@@ -118,6 +121,7 @@ def load(wrk, case, upstream, seconds):
         seconds=float(requests[2]) * {"ms": 0.001, "s": 1, "m": 60}[requests[3]],
         errors=errors(done.stdout),
         cpu=cpu,
+        busiest=max(threads.values()) / cpu,
         log_lines=lines(case) if case.log else None,
         others=max(0.0, busy - known) / busy,
     )

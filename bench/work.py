@@ -170,8 +170,8 @@ def thread_time(task):
 
 
 def spent(before, after):
-    """CPU seconds between two readings of `Process.cpu`."""
-    return sum(time - before.get(thread, 0) for thread, time in after.items())
+    """CPU seconds of each thread between two readings of `Process.cpu`."""
+    return {thread: time - before.get(thread, 0) for thread, time in after.items()}
 
 
 def machine_time():

@@ -93,13 +93,31 @@ pub const BUILT_IN_ROLES: &[(&str, &str, &[&str])] = &[
     (
         "developer",
         "Publishes APIs and tries them out.",
-        &["*:read", "api:*", "upstream:*", "policy:*", "plan:*", "consumer:write", "subscription:write", "credential:write"],
+        &[
+            "*:read",
+            "api:*",
+            "upstream:*",
+            "policy:*",
+            "plan:*",
+            "consumer:write",
+            "subscription:write",
+            "credential:write",
+        ],
     ),
     ("auditor", "Sees everything, changes nothing.", &["*:read"]),
     (
         "viewer",
         "Sees the configuration of traffic, and no accounts.",
-        &["tenant:read", "api:read", "upstream:read", "policy:read", "plan:read", "consumer:read", "subscription:read", "credential:read"],
+        &[
+            "tenant:read",
+            "api:read",
+            "upstream:read",
+            "policy:read",
+            "plan:read",
+            "consumer:read",
+            "subscription:read",
+            "credential:read",
+        ],
     ),
     (
         "ci",
@@ -193,8 +211,14 @@ impl AccessTable {
                     permissions: role.permissions.clone(),
                 })
                 .collect();
-            let account =
-                Account { id: row.id, kind, tenant_id: row.tenant_id, name: row.name.clone(), secret_hash: spec.secret_hash, grants };
+            let account = Account {
+                id: row.id,
+                kind,
+                tenant_id: row.tenant_id,
+                name: row.name.clone(),
+                secret_hash: spec.secret_hash,
+                grants,
+            };
             Some((row.id, account))
         });
         Self { accounts: accounts.collect(), platform }
@@ -219,15 +243,16 @@ impl Account {
     /// Whether this account may do that in this tenant. The only place that says yes.
     pub fn may(&self, permission: Permission, tenant_id: Id) -> bool {
         self.grants.iter().any(|grant| {
-            grant.tenant_id.is_none_or(|only| only == tenant_id) && grant.permissions.iter().any(|text| permission.is_granted_by(text))
+            grant.tenant_id.is_none_or(|only| only == tenant_id)
+                && grant.permissions.iter().any(|text| permission.is_granted_by(text))
         })
     }
 
     /// Whether it may do that in every tenant.
     pub fn may_everywhere(&self, permission: Permission) -> bool {
-        self.grants
-            .iter()
-            .any(|grant| grant.tenant_id.is_none() && grant.permissions.iter().any(|text| permission.is_granted_by(text)))
+        self.grants.iter().any(|grant| {
+            grant.tenant_id.is_none() && grant.permissions.iter().any(|text| permission.is_granted_by(text))
+        })
     }
 
     /// How the record names it.

@@ -37,7 +37,8 @@ pub async fn verify(stored: Option<String>, given: String) -> bool {
     let is_known = stored.is_some();
     let checked = tokio::task::spawn_blocking(move || {
         let stored = stored.unwrap_or_else(|| nobody().to_owned());
-        argon2::PasswordHash::new(&stored).is_ok_and(|hash| Argon2::default().verify_password(given.as_bytes(), &hash).is_ok())
+        argon2::PasswordHash::new(&stored)
+            .is_ok_and(|hash| Argon2::default().verify_password(given.as_bytes(), &hash).is_ok())
     });
     checked.await.unwrap_or(false) && is_known
 }

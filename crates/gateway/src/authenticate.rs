@@ -93,7 +93,8 @@ fn find_key<'h>(head: &'h request::Parts, sources: &KeySources) -> Option<(Cow<'
     }
     if sources.bearer {
         let value = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let key = value.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let key =
+            value.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         if let Some((_, key)) = key {
             return Some((key.trim().into(), Place::Header(header::AUTHORIZATION)));
         }
@@ -130,7 +131,8 @@ fn take_key_out(head: &mut request::Parts, place: &Place) {
 /// The refusal with its reason in `WWW-Authenticate` (RFC 9110 section 11.6.1, S30).
 fn refused(refusal: Refusal, api: &str) -> Rejection {
     let realm: String = api.chars().filter(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\\')).collect();
-    let challenge = format!("ApiKey realm=\"{realm}\", error=\"{}\", error_description=\"{}\"", refusal.code(), refusal.title());
+    let challenge =
+        format!("ApiKey realm=\"{realm}\", error=\"{}\", error_description=\"{}\"", refusal.code(), refusal.title());
     let rejection = Rejection::from(refusal);
     match HeaderValue::try_from(challenge) {
         Ok(value) => rejection.with(header::WWW_AUTHENTICATE, value),

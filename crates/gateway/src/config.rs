@@ -110,12 +110,12 @@ impl Tables {
     /// Stores an entry, answering the one it replaces.
     pub fn put(&mut self, entry: AnyEntry) -> Option<AnyEntry> {
         let id = entry.meta().id;
-        for to in entry.refers_to() {
-            self.referrers.entry(to).or_default().insert(id);
+        let kept = entry.refers_to();
+        for to in &kept {
+            self.referrers.entry(*to).or_default().insert(id);
         }
-        let before = self.swap_in(entry.clone());
+        let before = self.swap_in(entry);
         if let Some(before) = &before {
-            let kept = entry.refers_to();
             self.forget(id, before.refers_to().into_iter().filter(|to| !kept.contains(to)));
         }
         before

@@ -3,7 +3,6 @@
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use serde::Serialize;
-use smallvec::SmallVec;
 
 use crate::body::Body;
 
@@ -81,12 +80,12 @@ pub struct Rejection {
     /// What happened in this case, for the client's eyes.
     pub detail: Option<String>,
     /// Headers that go with it, such as `Retry-After`.
-    pub headers: SmallVec<[(HeaderName, HeaderValue); 2]>,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl From<Refusal> for Rejection {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, detail: None, headers: SmallVec::new() }
+        Self { refusal, detail: None, headers: Vec::new() }
     }
 }
 

@@ -80,7 +80,8 @@ pub fn client_address(headers: &HeaderMap, peer: IpAddr, trusted: impl Fn(IpAddr
         return peer;
     }
     let mut client = peer;
-    let values: SmallVec<[&str; 2]> = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).collect();
+    let values: SmallVec<[&str; 2]> =
+        headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).collect();
     for text in values.iter().rev().flat_map(|value| value.rsplit(',')) {
         let Ok(address) = text.trim().parse::<IpAddr>() else { break };
         client = address.to_canonical();
@@ -101,7 +102,13 @@ mod tests {
 
     #[test]
     fn what_connection_names_goes_too() {
-        let mut map = headers(&[("connection", "x-private, keep-alive, host"), ("x-private", "1"), ("te", "gzip"), ("host", "a"), ("accept", "b")]);
+        let mut map = headers(&[
+            ("connection", "x-private, keep-alive, host"),
+            ("x-private", "1"),
+            ("te", "gzip"),
+            ("host", "a"),
+            ("accept", "b"),
+        ]);
         remove_hop_by_hop(&mut map);
         let mut left: Vec<&str> = map.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();

@@ -205,7 +205,9 @@ fn parse<T: Kind>(value: &Value) -> Result<T, Vec<Problem>> {
         fields.retain(|name, _| !faulty.contains(name));
     }
     if let Ok(spec) = schema::parse::<T>(&rest) {
-        problems.extend(spec.check().into_iter().filter(|problem| !faulty.iter().any(|field| top_field(&problem.path) == field)));
+        problems.extend(
+            spec.check().into_iter().filter(|problem| !faulty.iter().any(|field| top_field(&problem.path) == field)),
+        );
     }
     Err(problems)
 }
@@ -231,7 +233,11 @@ pub fn check_name(name: &str) -> Option<Problem> {
         || matches!(name, "." | "..")
         || name.chars().any(|c| c.is_control() || matches!(c, '/' | '?' | '#' | '\\'));
     bad.then(|| {
-        Problem::new("/name", "not a usable name", "1 to 128 printable characters without / ? # \\ and without spaces at its ends")
-            .found(name)
+        Problem::new(
+            "/name",
+            "not a usable name",
+            "1 to 128 printable characters without / ? # \\ and without spaces at its ends",
+        )
+        .found(name)
     })
 }

@@ -167,7 +167,9 @@ impl Default for Limits {
 impl Limits {
     /// The state of the policy with this uid, made at its first use.
     pub fn of(&self, uid: u64, now: u64) -> Arc<LimitState> {
-        let find = |states: &[(u64, Arc<LimitState>)]| states.iter().find(|(of, _)| *of == uid).map(|(_, state)| state.clone());
+        let find = |states: &[(u64, Arc<LimitState>)]| {
+            states.iter().find(|(of, _)| *of == uid).map(|(_, state)| state.clone())
+        };
         if let Some(state) = find(&self.0.load()) {
             return state;
         }

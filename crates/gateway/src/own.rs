@@ -39,14 +39,16 @@ pub const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// The answer, if this path is the gateway's own.
 pub fn answer(shared: &Shared, method: &Method, path: &str) -> Option<Result<Response<Body>, Rejection>> {
     let (text, media_type) = match path {
-        "/health" if shared.expose.health => {
-            (serde_json::to_vec(&Health::now()).expect("the health of a process serialises to JSON"), "application/json")
-        }
+        "/health" if shared.expose.health => (
+            serde_json::to_vec(&Health::now()).expect("the health of a process serialises to JSON"),
+            "application/json",
+        ),
         "/metrics" if shared.expose.metrics => (shared.telemetry.metrics.render().into_bytes(), METRICS_TYPE),
         _ => return None,
     };
     if !matches!(*method, Method::GET | Method::HEAD) {
-        let rejection = Rejection::from(Refusal::MethodNotAllowed).with(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        let rejection =
+            Rejection::from(Refusal::MethodNotAllowed).with(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         return Some(Err(rejection));
     }
     let mut response = Response::new(Body::from(text));

@@ -38,7 +38,14 @@ pub async fn handle(worker: Rc<Worker>, peer: IpAddr, request: Request<Incoming>
     finish(response, record)
 }
 
-async fn walk(worker: &Worker, snapshot: &Snapshot, peer: IpAddr, head: request::Parts, body: Incoming, record: &mut Record) -> Response<Body> {
+async fn walk(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    peer: IpAddr,
+    head: request::Parts,
+    body: Incoming,
+    record: &mut Record,
+) -> Response<Body> {
     let target = match sanitize::target(&head) {
         Ok(target) => target,
         Err(rejection) => return refuse(rejection, record),
@@ -82,7 +89,13 @@ async fn walk(worker: &Worker, snapshot: &Snapshot, peer: IpAddr, head: request:
         Ok(()) => {
             forward::remove_hop_by_hop(&mut x.head.headers);
             x.head.headers.remove(header::EXPECT);
-            forward::add_forwarded(&mut x.head.headers, peer, worker.shared.trusts(peer), &target.authority, &http::uri::Scheme::HTTP);
+            forward::add_forwarded(
+                &mut x.head.headers,
+                peer,
+                worker.shared.trusts(peer),
+                &target.authority,
+                &http::uri::Scheme::HTTP,
+            );
             if let Ok(id) = HeaderValue::from_str(&record.request_id) {
                 x.head.headers.insert(X_REQUEST_ID, id);
             }
@@ -105,9 +118,16 @@ async fn walk(worker: &Worker, snapshot: &Snapshot, peer: IpAddr, head: request:
 }
 
 /// A preflight asks about another method than its own.
-fn matched_route<'s>(api: &'s CompiledApi, head: &request::Parts, target: &Target) -> Result<&'s CompiledRoute, Rejection> {
+fn matched_route<'s>(
+    api: &'s CompiledApi,
+    head: &request::Parts,
+    target: &Target,
+) -> Result<&'s CompiledRoute, Rejection> {
     let asked = match is_preflight(head) {
-        true => head.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD).and_then(|method| Method::from_bytes(method.as_bytes()).ok()),
+        true => head
+            .headers
+            .get(header::ACCESS_CONTROL_REQUEST_METHOD)
+            .and_then(|method| Method::from_bytes(method.as_bytes()).ok()),
         false => None,
     };
     api.route(api.rest(&target.path), asked.as_ref().unwrap_or(&head.method))

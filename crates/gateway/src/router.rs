@@ -153,7 +153,10 @@ pub fn check_base_path(path: &str) -> Result<(), &'static str> {
     if !path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte)) {
         return Err("a base path has letters, digits, - . _ ~ only");
     }
-    if RESERVED.iter().any(|reserved| path == *reserved || path.strip_prefix(reserved).is_some_and(|rest| rest.starts_with('/'))) {
+    if RESERVED
+        .iter()
+        .any(|reserved| path == *reserved || path.strip_prefix(reserved).is_some_and(|rest| rest.starts_with('/')))
+    {
         return Err("Portunus itself answers on this path");
     }
     Ok(())

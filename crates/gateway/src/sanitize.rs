@@ -52,7 +52,9 @@ fn authority(head: &request::Parts) -> Result<HeaderValue, Rejection> {
     }
     // RFC 9112 section 3.2.2: the authority of an absolute request target replaces the Host.
     match (head.uri.authority(), host) {
-        (Some(authority), _) => HeaderValue::from_str(authority.as_str()).map_err(|_| bad("the request target has no usable host")),
+        (Some(authority), _) => {
+            HeaderValue::from_str(authority.as_str()).map_err(|_| bad("the request target has no usable host"))
+        }
         (None, Some(host)) => Ok(host.clone()),
         (None, None) if head.version == Version::HTTP_10 => Ok(HeaderValue::from_static("")),
         (None, None) => Err(bad("a request has a Host")),
@@ -91,7 +93,8 @@ pub fn normalise(path: &str) -> Result<Cow<'_, str>, &'static str> {
     if !path.starts_with('/') {
         return Err("the request target is not a path");
     }
-    let is_clean = !path.bytes().any(|byte| matches!(byte, b'%' | b'\\') || !byte.is_ascii_graphic()) && !path.contains("/.");
+    let is_clean =
+        !path.bytes().any(|byte| matches!(byte, b'%' | b'\\') || !byte.is_ascii_graphic()) && !path.contains("/.");
     if is_clean {
         return Ok(Cow::Borrowed(path));
     }

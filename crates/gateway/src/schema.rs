@@ -44,7 +44,10 @@ pub fn of<T: JsonSchema + 'static>() -> Arc<Checked> {
     all.entry(TypeId::of::<T>())
         .or_insert_with(|| {
             let schema = schemars::schema_for!(T).to_value();
-            let validator = jsonschema::options().should_validate_formats(true).build(&schema).expect("schemars writes valid schemas");
+            let validator = jsonschema::options()
+                .should_validate_formats(true)
+                .build(&schema)
+                .expect("schemars writes valid schemas");
             Arc::new(Checked { schema, validator })
         })
         .clone()
@@ -53,7 +56,8 @@ pub fn of<T: JsonSchema + 'static>() -> Arc<Checked> {
 /// `value` as a `T`, or every fault that the schema finds in it.
 pub fn parse<T: JsonSchema + DeserializeOwned + 'static>(value: &Value) -> Result<T, Vec<Problem>> {
     let checked = of::<T>();
-    let problems: Vec<Problem> = checked.validator.iter_errors(value).flat_map(|error| problems(&error, &checked.schema)).collect();
+    let problems: Vec<Problem> =
+        checked.validator.iter_errors(value).flat_map(|error| problems(&error, &checked.schema)).collect();
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -63,7 +67,8 @@ pub fn parse<T: JsonSchema + DeserializeOwned + 'static>(value: &Value) -> Resul
 fn problems(error: &ValidationError<'_>, schema: &Value) -> Vec<Problem> {
     let path = error.instance_path().to_string();
     let found = error.instance().as_ref().clone();
-    let one = |message: &str, expected: String| vec![Problem::new(path.clone(), message, expected).found(found.clone())];
+    let one =
+        |message: &str, expected: String| vec![Problem::new(path.clone(), message, expected).found(found.clone())];
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => {
             let known = known_fields(error, schema);
@@ -108,19 +113,26 @@ fn problems(error: &ValidationError<'_>, schema: &Value) -> Vec<Problem> {
         ValidationErrorKind::MaxLength { limit } => one("too long", format!("at most {limit} characters")),
         ValidationErrorKind::MinItems { limit } => one("too few items", format!("at least {limit} items")),
         ValidationErrorKind::MaxItems { limit } => one("too many items", format!("at most {limit} items")),
-        ValidationErrorKind::Format { format } if format == "date-time" => one("not a time", "a time such as 2030-01-31T12:00:00Z (RFC 3339)".to_owned()),
+        ValidationErrorKind::Format { format } if format == "date-time" => {
+            one("not a time", "a time such as 2030-01-31T12:00:00Z (RFC 3339)".to_owned())
+        }
         ValidationErrorKind::Pattern { pattern } => one("wrong form", format!("text that matches {pattern}")),
         ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
             if let Some(values) = known_values(context) {
                 return one("not one of the known values", format!("one of {values}"));
             }
-            let closest = context.iter().filter(|errors| !errors.is_empty() && !wants_null(errors)).max_by_key(|errors| depth(errors));
+            let closest = context
+                .iter()
+                .filter(|errors| !errors.is_empty() && !wants_null(errors))
+                .max_by_key(|errors| depth(errors));
             match closest {
                 Some(errors) => errors.iter().flat_map(|error| problems(error, schema)).collect(),
                 None => one("wrong form", error.to_string()),
             }
         }
-        _ => vec![Problem::new(path.clone(), error.masked().to_string(), "a value of the documented form").found(found)],
+        _ => {
+            vec![Problem::new(path.clone(), error.masked().to_string(), "a value of the documented form").found(found)]
+        }
     }
 }
 
@@ -148,9 +160,7 @@ fn text(value: &Value) -> String {
 
 /// Whether this is the branch of an optional field that stands for leaving it out.
 fn wants_null(errors: &[ValidationError<'_>]) -> bool {
-    let is_null = |error: &ValidationError<'_>| {
-        matches!(error.kind(), ValidationErrorKind::Type { kind: jsonschema::error::TypeKind::Single(kind) } if kind.to_string() == "null")
-    };
+    let is_null = |error: &ValidationError<'_>| matches!(error.kind(), ValidationErrorKind::Type { kind: jsonschema::error::TypeKind::Single(kind) } if kind.to_string() == "null");
     matches!(errors, [error] if is_null(error))
 }
 
@@ -165,7 +175,9 @@ fn known_fields(error: &ValidationError<'_>, schema: &Value) -> String {
     let of = path.rsplit_once('/').and_then(|(object, _)| schema.pointer(object));
     let fields = of.and_then(|of| of.get("properties")).and_then(Value::as_object);
     match fields {
-        Some(fields) if !fields.is_empty() => format!("one of {}", fields.keys().cloned().collect::<Vec<_>>().join(", ")),
+        Some(fields) if !fields.is_empty() => {
+            format!("one of {}", fields.keys().cloned().collect::<Vec<_>>().join(", "))
+        }
         _ => "only documented fields".to_owned(),
     }
 }

@@ -61,7 +61,8 @@ pub struct CompiledTarget {
 impl CompiledUpstream {
     /// Makes an upstream ready for use; the turn of the targets goes on where it was.
     pub fn compile(name: Arc<str>, config: &Upstream, before: Option<&Self>) -> Result<Self, Problem> {
-        let targets: Vec<CompiledTarget> = config.targets.iter().map(|target| CompiledTarget::compile(&target.url)).collect::<Result<_, _>>()?;
+        let targets: Vec<CompiledTarget> =
+            config.targets.iter().map(|target| CompiledTarget::compile(&target.url)).collect::<Result<_, _>>()?;
         let weights: Vec<u32> = config.targets.iter().map(|target| target.weight).collect();
         Ok(Self {
             name,
@@ -87,7 +88,8 @@ impl CompiledTarget {
             origin: format!("{scheme}://{}:{port}", authority.host()).into(),
             host: authority.host().trim_start_matches('[').trim_end_matches(']').into(),
             port,
-            authority: http::HeaderValue::from_str(authority.as_str()).map_err(|_| fault("the host has bytes that no host has"))?,
+            authority: http::HeaderValue::from_str(authority.as_str())
+                .map_err(|_| fault("the host has bytes that no host has"))?,
             prefix: uri.path().trim_end_matches('/').into(),
             scheme,
         })
@@ -129,7 +131,13 @@ enum Failure {
 }
 
 /// Sends the request of an exchange to its upstream.
-pub async fn send(pool: &Rc<Pool>, x: &mut Exchange<'_>, target: &Target, body: Incoming, record: &mut Record) -> Result<Response<Body>, Rejection> {
+pub async fn send(
+    pool: &Rc<Pool>,
+    x: &mut Exchange<'_>,
+    target: &Target,
+    body: Incoming,
+    record: &mut Record,
+) -> Result<Response<Body>, Rejection> {
     let upstream = &x.api.upstream;
     let exceeded = Rc::new(Cell::new(false));
     let mut body = match x.plan.body_limit {
@@ -138,7 +146,10 @@ pub async fn send(pool: &Rc<Pool>, x: &mut Exchange<'_>, target: &Target, body: 
     };
     if upstream.schedule.is_empty() {
         record.upstream_failed(3);
-        return Err(Rejection::new(Refusal::NoTarget, format!("upstream {} has no target with a weight above 0", upstream.name)));
+        return Err(Rejection::new(
+            Refusal::NoTarget,
+            format!("upstream {} has no target with a weight above 0", upstream.name),
+        ));
     }
     let turn = upstream.next.fetch_add(1, Ordering::Relaxed);
     let mut tried: Vec<usize> = Vec::new();
@@ -189,7 +200,14 @@ pub async fn send(pool: &Rc<Pool>, x: &mut Exchange<'_>, target: &Target, body: 
 }
 
 /// Which upstream, which target, why: in the answer, in the access line and in an error line of its own (S28).
-fn failed(record: &mut Record, x: &Exchange<'_>, target: &CompiledTarget, kind: usize, refusal: Refusal, why: &str) -> Rejection {
+fn failed(
+    record: &mut Record,
+    x: &Exchange<'_>,
+    target: &CompiledTarget,
+    kind: usize,
+    refusal: Refusal,
+    why: &str,
+) -> Rejection {
     record.upstream_failed(kind);
     record.error = Some(why.into());
     tracing::error!(
@@ -267,7 +285,10 @@ async fn attempt(
 }
 
 fn repeatable(request: &Request<Body>) -> Option<Request<Body>> {
-    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE);
+    let safe = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE
+    );
     if !safe || !hyper::body::Body::is_end_stream(request.body()) {
         return None;
     }
@@ -278,7 +299,11 @@ fn repeatable(request: &Request<Body>) -> Option<Request<Body>> {
     Some(copy)
 }
 
-async fn exchange(mut lease: Lease, request: Request<Body>, deadline: tokio::time::Instant) -> Result<Response<Body>, Failure> {
+async fn exchange(
+    mut lease: Lease,
+    request: Request<Body>,
+    deadline: tokio::time::Instant,
+) -> Result<Response<Body>, Failure> {
     match tokio::time::timeout_at(deadline, lease.sender().try_send_request(request)).await {
         Ok(Ok(response)) => Ok(response.map(|body| lease.into_body(body))),
         Ok(Err(mut error)) => match error.take_message() {

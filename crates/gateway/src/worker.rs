@@ -36,7 +36,10 @@ impl Shared {
 
     /// Panics if the operator asked for it on this path.
     pub fn drill(&self, path: &str) {
-        assert!(self.panic_drill_path.as_deref() != Some(path), "a drill: PORTUNUS_DRILL_PANIC_PATH is set to this path");
+        assert!(
+            self.panic_drill_path.as_deref() != Some(path),
+            "a drill: PORTUNUS_DRILL_PANIC_PATH is set to this path"
+        );
     }
 }
 

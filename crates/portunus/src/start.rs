@@ -56,7 +56,13 @@ pub fn run(settings: Settings, options: ServeOptions) -> anyhow::Result<()> {
     done
 }
 
-async fn serve(settings: Settings, options: ServeOptions, gateway: TcpListener, control: TcpListener, sink: &Sink) -> anyhow::Result<()> {
+async fn serve(
+    settings: Settings,
+    options: ServeOptions,
+    gateway: TcpListener,
+    control: TcpListener,
+    sink: &Sink,
+) -> anyhow::Result<()> {
     // Listening for them from here on, a stop during the start is not lost.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -67,7 +73,8 @@ async fn serve(settings: Settings, options: ServeOptions, gateway: TcpListener, 
     let store = opened.store;
     let mut banner = Banner::new(gateway_address, control_address);
     if opened.is_empty {
-        let chosen = Chosen { admin_password: settings.admin_password.clone(), client_secret: settings.client_secret.clone() };
+        let chosen =
+            Chosen { admin_password: settings.admin_password.clone(), client_secret: settings.client_secret.clone() };
         banner.made = Some(bootstrap::bootstrap(&store, chosen).await.context("the first accounts cannot be made")?);
     }
     apply_manifests(&store, &settings).await?;
@@ -91,7 +98,8 @@ async fn serve(settings: Settings, options: ServeOptions, gateway: TcpListener, 
     let gateway = Gateway::start(gateway, &shared, workers(&settings), drain)?;
     let (draining, watcher) = watch::channel(false);
     let listener = tokio::net::TcpListener::from_std(control)?;
-    let control = tokio::spawn(portunus_control::serve::serve(listener, Control::new(store, tokens, metrics), watcher, drain));
+    let control =
+        tokio::spawn(portunus_control::serve::serve(listener, Control::new(store, tokens, metrics), watcher, drain));
     tracing::info!(target: "portunus", listener = "gateway", address = %gateway_address, "listening");
     tracing::info!(target: "portunus", listener = "control", address = %control_address, "listening");
     tracing::info!(target: "portunus", version = portunus_gateway::VERSION, "ready");
@@ -128,7 +136,9 @@ fn bind(address: SocketAddr, listener: &str, variable: &str) -> Result<TcpListen
             std::io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
             _ => error.to_string(),
         };
-        Faults::one(format!("the {listener} listener cannot listen on {address}: {why}; set {variable} to another address"))
+        Faults::one(format!(
+            "the {listener} listener cannot listen on {address}: {why}; set {variable} to another address"
+        ))
     })
 }
 

@@ -64,7 +64,9 @@ pub fn grace(body: &Object) -> Result<u64, ApiError> {
     let Some(value) = body.0.get("grace_period_hours") else { return Ok(0) };
     value.as_u64().filter(|hours| *hours <= LONGEST_GRACE_HOURS).ok_or_else(|| {
         let expected = format!("a number of hours from 0 to {LONGEST_GRACE_HOURS}");
-        ApiError::invalid(vec![Problem::new("/grace_period_hours", "not a usable grace period", expected).found(value.clone())])
+        ApiError::invalid(vec![
+            Problem::new("/grace_period_hours", "not a usable grace period", expected).found(value.clone()),
+        ])
     })
 }
 
@@ -102,7 +104,11 @@ async fn revoke(control: &Control, caller: &Caller, row: &Row) -> Result<Respons
 
 /// Takes a subscription from one state to the next.
 pub async fn take_step(control: &Control, caller: &Caller, row: &Row, step: Step) -> Result<Outcome, ApiError> {
-    let status = row.spec.get("status").and_then(|value| SubscriptionStatus::deserialize(value).ok()).unwrap_or(SubscriptionStatus::Pending);
+    let status = row
+        .spec
+        .get("status")
+        .and_then(|value| SubscriptionStatus::deserialize(value).ok())
+        .unwrap_or(SubscriptionStatus::Pending);
     let next = step.from(status).map_err(|expected| {
         let problem = Problem::new("/status", "the subscription is in another state", expected).found(json!(status));
         ApiError::conflict("this step cannot be taken from here", vec![problem])

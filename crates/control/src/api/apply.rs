@@ -34,7 +34,11 @@ pub async fn apply(
     let prune = flag(&parameters, "prune")?;
     let Some(values) = body.0.get("manifests").and_then(Value::as_array) else {
         let expected = "an array of manifests with apiVersion, kind, metadata and spec";
-        return Err(ApiError::invalid(vec![Problem::new("/manifests", "`manifests` is missing or not an array", expected)]));
+        return Err(ApiError::invalid(vec![Problem::new(
+            "/manifests",
+            "`manifests` is missing or not an array",
+            expected,
+        )]));
     };
     let (manifests, mut problems) = manifest::parse_all(values);
     permit(&control, &caller, &manifests, prune).await?;
@@ -64,7 +68,11 @@ pub fn steps(manifests: &[(usize, Manifest)]) -> Vec<Op> {
         .map(|(index, manifest)| Op {
             kind: manifest.kind,
             path: format!("/manifests/{index}/spec"),
-            action: Action::Apply { tenant: manifest.tenant.clone(), name: manifest.name.clone(), spec: manifest.spec.clone() },
+            action: Action::Apply {
+                tenant: manifest.tenant.clone(),
+                name: manifest.name.clone(),
+                spec: manifest.spec.clone(),
+            },
         })
         .collect()
 }
@@ -79,9 +87,15 @@ fn rank(kind: &KindInfo, order: &HashMap<&str, usize>) -> (usize, usize) {
     (tenants_first, order.get(kind.kind).copied().unwrap_or_default())
 }
 
-async fn permit(control: &Control, caller: &Caller, manifests: &[(usize, Manifest)], prune: bool) -> Result<(), ApiError> {
+async fn permit(
+    control: &Control,
+    caller: &Caller,
+    manifests: &[(usize, Manifest)],
+    prune: bool,
+) -> Result<(), ApiError> {
     let tenant_kind = resource::by_kind("Tenant").ok_or_else(ApiError::internal)?;
-    let wanted: BTreeSet<(&str, &str)> = manifests.iter().map(|(_, manifest)| (manifest.tenant.as_str(), manifest.kind.noun)).collect();
+    let wanted: BTreeSet<(&str, &str)> =
+        manifests.iter().map(|(_, manifest)| (manifest.tenant.as_str(), manifest.kind.noun)).collect();
     for (tenant, noun) in wanted {
         let found = control.store.find(tenant_kind, None, tenant).await?;
         let verbs: &[Verb] = if prune { &[Verb::Write, Verb::Delete] } else { &[Verb::Write] };
@@ -104,9 +118,12 @@ fn known_noun(noun: &str) -> &'static str {
 /// What `prune` removes: resources of the manifests' kinds and tenants that no manifest describes.
 async fn leftovers(control: &Control, manifests: &[(usize, Manifest)]) -> Result<Vec<Op>, ApiError> {
     let tenant_kind = resource::by_kind("Tenant").ok_or_else(ApiError::internal)?;
-    let described: HashSet<(&str, &str, &str)> =
-        manifests.iter().map(|(_, manifest)| (manifest.kind.kind, manifest.tenant.as_str(), manifest.name.as_str())).collect();
-    let scopes: BTreeSet<(&str, &str)> = manifests.iter().map(|(_, manifest)| (manifest.tenant.as_str(), manifest.kind.kind)).collect();
+    let described: HashSet<(&str, &str, &str)> = manifests
+        .iter()
+        .map(|(_, manifest)| (manifest.kind.kind, manifest.tenant.as_str(), manifest.name.as_str()))
+        .collect();
+    let scopes: BTreeSet<(&str, &str)> =
+        manifests.iter().map(|(_, manifest)| (manifest.tenant.as_str(), manifest.kind.kind)).collect();
     let mut ops = Vec::new();
     for (tenant, kind) in scopes {
         // The built-in tenants are not described by anybody and stay.
@@ -115,7 +132,11 @@ async fn leftovers(control: &Control, manifests: &[(usize, Manifest)]) -> Result
         let filter = Filter { tenants: Some(vec![owner.id]), limit: i64::MAX as u64, ..Filter::default() };
         for row in control.store.list(kind, &filter).await?.rows {
             if !described.contains(&(kind.kind, tenant, row.name.as_str())) {
-                ops.push(Op { kind, path: String::new(), action: Action::Delete { id: row.id, if_match: None, cascade: false } });
+                ops.push(Op {
+                    kind,
+                    path: String::new(),
+                    action: Action::Delete { id: row.id, if_match: None, cascade: false },
+                });
             }
         }
     }
@@ -127,10 +148,21 @@ async fn leftovers(control: &Control, manifests: &[(usize, Manifest)]) -> Result
 
 async fn answer(control: &Control, committed: &Committed) -> Result<Value, ApiError> {
     let tenants: BTreeSet<Id> = committed.outcomes.iter().map(|outcome| outcome.row.tenant_id).collect();
-    let mut names: HashMap<Id, String> =
-        control.store.many(&tenants.into_iter().collect::<Vec<_>>()).await?.into_iter().map(|row| (row.id, row.name)).collect();
+    let mut names: HashMap<Id, String> = control
+        .store
+        .many(&tenants.into_iter().collect::<Vec<_>>())
+        .await?
+        .into_iter()
+        .map(|row| (row.id, row.name))
+        .collect();
     // In a dry run a new tenant exists nowhere but here.
-    names.extend(committed.outcomes.iter().filter(|outcome| outcome.row.kind.kind == "Tenant").map(|outcome| (outcome.row.id, outcome.row.name.clone())));
+    names.extend(
+        committed
+            .outcomes
+            .iter()
+            .filter(|outcome| outcome.row.kind.kind == "Tenant")
+            .map(|outcome| (outcome.row.id, outcome.row.name.clone())),
+    );
     let changes: Vec<Value> = committed
         .outcomes
         .iter()

@@ -15,7 +15,12 @@ impl<S: Send + Sync> FromRequest<S> for Object {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
+        let media_type = request
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+            .to_ascii_lowercase();
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large("the body is larger than this call takes"),
             _ => ApiError::bad_request("the body broke off"),
@@ -42,7 +47,8 @@ impl Object {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(other) => Err(ApiError::invalid(vec![
-                portunus_gateway::problem::Problem::new(format!("/{field}"), "wrong type", "a value of type string").found(other),
+                portunus_gateway::problem::Problem::new(format!("/{field}"), "wrong type", "a value of type string")
+                    .found(other),
             ])),
         }
     }

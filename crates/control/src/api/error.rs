@@ -184,9 +184,10 @@ impl From<CommitError> for ApiError {
             CommitError::NotFound(kind) => Self::not_found(format!("there is no such {kind}")),
             CommitError::Invalid(errors) => Self::invalid(errors),
             CommitError::Conflict(errors) => Self::conflict("the change contradicts what is there", errors),
-            CommitError::Stale(revision) => {
-                Self::new("precondition_failed", format!("the resource is at revision {revision} by now; read it again"))
-            }
+            CommitError::Stale(revision) => Self::new(
+                "precondition_failed",
+                format!("the resource is at revision {revision} by now; read it again"),
+            ),
             CommitError::Forbidden(detail) => Self::forbidden(detail),
             CommitError::Store(error) => Self::store(error),
         }

@@ -40,7 +40,9 @@ pub async fn export(
                 Some(vec![caller.0.tenant_id])
             }
         };
-        rows.extend(control.store.list(kind, &Filter { tenants, limit: i64::MAX as u64, ..Filter::default() }).await?.rows);
+        rows.extend(
+            control.store.list(kind, &Filter { tenants, limit: i64::MAX as u64, ..Filter::default() }).await?.rows,
+        );
     }
     let names = names(&control, &rows).await?;
     let unknown = String::new();

@@ -40,7 +40,11 @@ pub async fn of_resource(
 }
 
 /// `GET /v1/tenants/{tenant}/history`.
-pub async fn of_tenant(State(control): State<Arc<Control>>, caller: Caller, Path(id): Path<String>) -> Result<Response, ApiError> {
+pub async fn of_tenant(
+    State(control): State<Arc<Control>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
     let row = tenants::find(&control, &caller, &id, Verb::Read).await?;
     let past = control.store.history(row.kind, row.tenant_id, &row.id.to_string(), MOST).await?;
     Ok(answer(row.kind, past))
@@ -82,7 +86,11 @@ pub async fn rollback_tenant(
 /// A new revision with the fields of an old one: `{"revision": N}`.
 pub async fn roll_back(control: &Control, caller: &Caller, row: &Row, body: &Object) -> Result<Response, ApiError> {
     let revision = body.0.get("revision").and_then(Value::as_u64).ok_or_else(|| {
-        ApiError::invalid(vec![Problem::new("/revision", "`revision` is missing or not a number", "a revision of the resource's history")])
+        ApiError::invalid(vec![Problem::new(
+            "/revision",
+            "`revision` is missing or not a number",
+            "a revision of the resource's history",
+        )])
     })?;
     let action = Action::Update { id: row.id, if_match: None, name: None, edit: Edit::Rollback(revision) };
     let committed = control.store.commit(caller.change(row.kind, action)).await?;

@@ -72,7 +72,11 @@ pub async fn replay(State(control): State<Arc<Control>>, request: Request, next:
                 control.replies.0.remove(&key);
             }
             Ok(reply) if reply.request != digest => {
-                let problem = Problem::new("", "this `Idempotency-Key` was used for another request", "a new key for a new request");
+                let problem = Problem::new(
+                    "",
+                    "this `Idempotency-Key` was used for another request",
+                    "a new key for a new request",
+                );
                 return ApiError::invalid(vec![problem]).into_response();
             }
             Ok(reply) => return reply.again(),
@@ -87,7 +91,13 @@ pub async fn replay(State(control): State<Arc<Control>>, request: Request, next:
                     return ApiError::internal().into_response();
                 };
                 if body.len() <= LARGEST {
-                    let reply = Reply { made: Instant::now(), request: digest, status: head.status, headers: head.headers.clone(), body: body.clone() };
+                    let reply = Reply {
+                        made: Instant::now(),
+                        request: digest,
+                        status: head.status,
+                        headers: head.headers.clone(),
+                        body: body.clone(),
+                    };
                     // Only fails when the entry was removed meanwhile, and then nobody waits for it.
                     let _ = guard.insert(Arc::new(reply));
                 }

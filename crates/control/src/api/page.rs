@@ -35,13 +35,19 @@ impl Query {
             match name.as_str() {
                 "page" => page = number(&name, &value)?,
                 "page_size" => page_size = number(&name, &value)?,
-                "cursor" => cursor = Some(decode(&value).ok_or_else(|| ApiError::bad_request("`cursor` is not one that a list gave out"))?),
+                "cursor" => {
+                    let known = decode(&value);
+                    cursor =
+                        Some(known.ok_or_else(|| ApiError::bad_request("`cursor` is not one that a list gave out"))?);
+                }
                 "q" => filter.search = Some(value),
                 field if matches!(field, "id" | "name") || known.is_some_and(|known| known.contains_key(field)) => {
                     filter.fields.push((name, value));
                 }
                 other => {
-                    let fields = known.map(|known| known.keys().map(String::as_str).collect::<Vec<_>>().join(", ")).unwrap_or_default();
+                    let fields = known
+                        .map(|known| known.keys().map(String::as_str).collect::<Vec<_>>().join(", "))
+                        .unwrap_or_default();
                     return Err(ApiError::bad_request(format!(
                         "unknown query parameter `{other}`; there are page, page_size, cursor, q, id, name, {fields}"
                     )));
@@ -61,7 +67,7 @@ impl Query {
     }
 
     /// The answer: `{items, total, page, page_size, next_cursor}`.
-    pub fn answer(&self, page: &Page, items: Vec<Map<String, Value>>) -> Value {
+    pub fn answer(&self, page: &Page, items: &[Map<String, Value>]) -> Value {
         let more = match self.by_cursor {
             true => page.rows.len() as u64 == self.page_size,
             false => self.page.saturating_mul(self.page_size) < page.total,

@@ -60,12 +60,17 @@ pub async fn list(
     query.filter.tenants = Some(vec![tenant_id]);
     by_id(&control, kind, tenant_id, &mut query).await?;
     let page = control.store.list(kind, &query.filter).await?;
-    let items = page.rows.iter().map(Row::to_json).collect();
-    Ok(Json(query.answer(&page, items)).into_response())
+    let items: Vec<_> = page.rows.iter().map(Row::to_json).collect();
+    Ok(Json(query.answer(&page, &items)).into_response())
 }
 
 /// A filter by a reference takes an id or a name, as a reference does.
-async fn by_id(control: &Control, kind: &'static KindInfo, tenant_id: Id, query: &mut page::Query) -> Result<(), ApiError> {
+async fn by_id(
+    control: &Control,
+    kind: &'static KindInfo,
+    tenant_id: Id,
+    query: &mut page::Query,
+) -> Result<(), ApiError> {
     for (field, value) in &mut query.filter.fields {
         let reference = kind.references.iter().find(|reference| reference.field == field.as_str());
         if let Some(to) = reference.and_then(|reference| resource::by_kind(reference.kind))
@@ -246,7 +251,8 @@ fn if_match(headers: &HeaderMap, row: &Row) -> Result<Option<u64>, ApiError> {
         return Ok(None);
     }
     let revision = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).and_then(|text| text.parse().ok());
-    let wrong = || ApiError::bad_request(format!("`If-Match` is the ETag of the resource, such as \"{}\", or *", row.revision));
+    let wrong =
+        || ApiError::bad_request(format!("`If-Match` is the ETag of the resource, such as \"{}\", or *", row.revision));
     revision.map(Some).ok_or_else(wrong)
 }
 
@@ -259,7 +265,9 @@ fn refuse_read_only(fields: &Map<String, Value>, row: Option<&Row>) -> Result<()
             let sent = fields.get(*field)?;
             let is_same = stored.get(*field) == Some(sent);
             let stale_time = row.is_some() && matches!(*field, "revision" | "updated_at");
-            let problem = || Problem::new(format!("/{field}"), "Portunus sets this field", "the field left out").found(sent.clone());
+            let problem = || {
+                Problem::new(format!("/{field}"), "Portunus sets this field", "the field left out").found(sent.clone())
+            };
             (!is_same && !stale_time).then(problem)
         })
         .collect();

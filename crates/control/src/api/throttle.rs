@@ -50,7 +50,9 @@ impl Throttle {
 
     /// Counts a wrong secret.
     pub fn guessed_wrong(&self, address: IpAddr, account: &str) {
-        let made = self.guesses.get_or_insert_with(&self.key(address, account), || Ok::<_, std::convert::Infallible>(Arc::default()));
+        let made = self
+            .guesses
+            .get_or_insert_with(&self.key(address, account), || Ok::<_, std::convert::Infallible>(Arc::default()));
         let Ok(state) = made;
         state.take(&guesses(), clock::monotonic_ns());
     }
@@ -66,7 +68,8 @@ pub async fn limit(State(control): State<Arc<Control>>, request: Request, next: 
     let account = bearer(&parts).and_then(|token| control.account(token).ok());
     let request = Request::from_parts(parts, body);
     let Some(account) = account else { return next.run(request).await };
-    let made = control.throttle.calls.get_or_insert_with(&account.id, || Ok::<_, std::convert::Infallible>(Arc::default()));
+    let made =
+        control.throttle.calls.get_or_insert_with(&account.id, || Ok::<_, std::convert::Infallible>(Arc::default()));
     let Ok(state) = made;
     let decision = state.take(&calls(), clock::monotonic_ns());
     let mut response = match decision.allowed {

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Extension, Form, State};
-use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::StatusCode;
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
@@ -38,17 +38,28 @@ pub async fn issue(
     let field = |name: &str| form.get(name).cloned().unwrap_or_default();
     let (kind, name, secret) = match form.get("grant_type").map(String::as_str) {
         Some("client_credentials") => (AccountKind::ServiceAccount, field("client_id"), field("client_secret")),
-        Some("password") if field("client_id") == PUBLIC_CLIENT => (AccountKind::User, field("username"), field("password")),
+        Some("password") if field("client_id") == PUBLIC_CLIENT => {
+            (AccountKind::User, field("username"), field("password"))
+        }
         Some("password") => {
-            return refused(StatusCode::BAD_REQUEST, "unauthorized_client", "the password grant is for the client portunus-cli");
+            return refused(
+                StatusCode::BAD_REQUEST,
+                "unauthorized_client",
+                "the password grant is for the client portunus-cli",
+            );
         }
         Some(_) => {
-            return refused(StatusCode::BAD_REQUEST, "unsupported_grant_type", "there are client_credentials and password");
+            return refused(
+                StatusCode::BAD_REQUEST,
+                "unsupported_grant_type",
+                "there are client_credentials and password",
+            );
         }
         None => return refused(StatusCode::BAD_REQUEST, "invalid_request", "`grant_type` is missing"),
     };
     if let Some(wait) = control.throttle.is_guessing(peer.0.ip(), &name) {
-        let mut response = refused(StatusCode::TOO_MANY_REQUESTS, "slow_down", "too many wrong secrets from this address");
+        let mut response =
+            refused(StatusCode::TOO_MANY_REQUESTS, "slow_down", "too many wrong secrets from this address");
         response.headers_mut().insert(RETRY_AFTER, wait.into());
         return response;
     }
@@ -88,7 +99,9 @@ fn refused(status: StatusCode, error: &str, description: &str) -> Response {
     let answer = Json(json!({ "error": error, "error_description": description }));
     let mut response = (status, [(CACHE_CONTROL, "no-store")], answer).into_response();
     if status == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(WWW_AUTHENTICATE, axum::http::HeaderValue::from_static("Basic realm=\"portunus\""));
+        response
+            .headers_mut()
+            .insert(WWW_AUTHENTICATE, axum::http::HeaderValue::from_static("Basic realm=\"portunus\""));
     }
     response
 }

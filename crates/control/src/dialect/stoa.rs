@@ -68,7 +68,11 @@ async fn policy(control: &Control, row: &Row) -> Result<Json<Map<String, Value>>
     Ok(Json(fields))
 }
 
-async fn create_policy(State(control): State<Arc<Control>>, caller: Caller, mut body: Object) -> Result<Response, ApiError> {
+async fn create_policy(
+    State(control): State<Arc<Control>>,
+    caller: Caller,
+    mut body: Object,
+) -> Result<Response, ApiError> {
     let tenant_id = owner(&control, &caller, &mut body, Permission::new("policy", Verb::Write)).await?;
     let name = body.text("name")?;
     let action = Action::Create { tenant_id, name, spec: body.into_spec() };
@@ -77,13 +81,22 @@ async fn create_policy(State(control): State<Arc<Control>>, caller: Caller, mut 
     Ok((StatusCode::CREATED, shown).into_response())
 }
 
-async fn get_policy(State(control): State<Arc<Control>>, caller: Caller, Path(id): Path<String>) -> Result<Response, ApiError> {
+async fn get_policy(
+    State(control): State<Arc<Control>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
     let row = by_id(&control, &caller, "Policy", &id, Verb::Read).await?;
     Ok(policy(&control, &row).await?.into_response())
 }
 
 /// What is sent replaces what is there field by field; `config` is replaced whole.
-async fn patch_policy(State(control): State<Arc<Control>>, caller: Caller, Path(id): Path<String>, mut body: Object) -> Result<Response, ApiError> {
+async fn patch_policy(
+    State(control): State<Arc<Control>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    mut body: Object,
+) -> Result<Response, ApiError> {
     let row = by_id(&control, &caller, "Policy", &id, Verb::Write).await?;
     let name = body.text("name")?;
     let mut spec = row.visible();
@@ -93,7 +106,11 @@ async fn patch_policy(State(control): State<Arc<Control>>, caller: Caller, Path(
     Ok(policy(&control, &first(committed.outcomes)?.row).await?.into_response())
 }
 
-async fn delete_policy(State(control): State<Arc<Control>>, caller: Caller, Path(id): Path<String>) -> Result<Response, ApiError> {
+async fn delete_policy(
+    State(control): State<Arc<Control>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
     let row = by_id(&control, &caller, "Policy", &id, Verb::Delete).await?;
     // STOA deletes a policy together with its bindings.
     let action = Action::Delete { id: row.id, if_match: None, cascade: true };
@@ -104,14 +121,23 @@ async fn delete_policy(State(control): State<Arc<Control>>, caller: Caller, Path
 async fn bind(State(control): State<Arc<Control>>, caller: Caller, mut body: Object) -> Result<Response, ApiError> {
     let tenant_id = owner(&control, &caller, &mut body, Permission::new("policy", Verb::Write)).await?;
     if let Some(instance) = body.0.remove("gateway_instance_id").filter(|value| !value.is_null()) {
-        let problem = Problem::new("/gateway_instance_id", "a policy cannot be bound to one gateway instance", "an API, a consumer or a whole tenant").found(instance);
+        let problem = Problem::new(
+            "/gateway_instance_id",
+            "a policy cannot be bound to one gateway instance",
+            "an API, a consumer or a whole tenant",
+        )
+        .found(instance);
         return Err(ApiError::invalid(vec![problem]));
     }
     if let Some(api) = body.0.remove("api_catalog_id").filter(|value| !value.is_null()) {
         body.0.insert("api_id".into(), api);
     }
     let action = Action::Create { tenant_id, name: None, spec: body.into_spec() };
-    let committed = control.store.commit(caller.change(kind("Binding")?, action)).await.map_err(|error| renamed(error.into(), "/api_id", "/api_catalog_id"))?;
+    let committed = control
+        .store
+        .commit(caller.change(kind("Binding")?, action))
+        .await
+        .map_err(|error| renamed(error.into(), "/api_id", "/api_catalog_id"))?;
     let mut shown = first(committed.outcomes)?.row.to_json();
     let api = shown.get("api_id").cloned().unwrap_or(Value::Null);
     shown.insert("api_catalog_id".into(), api);
@@ -135,7 +161,11 @@ async fn create_consumer(
 ) -> Result<Response, ApiError> {
     let tenant_id = caller.tenant(&control, &tenant, Permission::new("consumer", Verb::Write)).await?;
     let external_id = body.text("external_id")?.ok_or_else(|| {
-        ApiError::invalid(vec![Problem::new("/external_id", "`external_id` is missing", "your own identifier of the consumer")])
+        ApiError::invalid(vec![Problem::new(
+            "/external_id",
+            "`external_id` is missing",
+            "your own identifier of the consumer",
+        )])
     })?;
     for (sent, native) in [("name", "display_name"), ("consumer_metadata", "metadata")] {
         if let Some(value) = body.0.remove(sent) {
@@ -158,13 +188,21 @@ async fn create_consumer(
 }
 
 /// Makes a subscription and, as STOA promises, a key for it, in one change.
-async fn create_subscription(State(control): State<Arc<Control>>, caller: Caller, mut body: Object) -> Result<Response, ApiError> {
+async fn create_subscription(
+    State(control): State<Arc<Control>>,
+    caller: Caller,
+    mut body: Object,
+) -> Result<Response, ApiError> {
     let tenant_id = owner(&control, &caller, &mut body, Permission::new("subscription", Verb::Write)).await?;
     caller.needs(Permission::new("credential", Verb::Write), tenant_id)?;
     let consumer = body.0.get("consumer_id").cloned().unwrap_or(Value::Null);
     let name = body.text("name")?.unwrap_or_else(|| format!("sub-{}", portunus_gateway::api_key::random_text(20)));
     let credential = json!({ "consumer_id": consumer, "subscription_id": name });
-    let mut ops = vec![Op { kind: kind("Subscription")?, path: String::new(), action: Action::Create { tenant_id, name: Some(name), spec: body.into_spec() } }];
+    let mut ops = vec![Op {
+        kind: kind("Subscription")?,
+        path: String::new(),
+        action: Action::Create { tenant_id, name: Some(name), spec: body.into_spec() },
+    }];
     if !consumer.is_null() {
         let action = Action::Create { tenant_id, name: None, spec: credential };
         ops.push(Op { kind: kind("Credential")?, path: "/api_key".to_owned(), action });
@@ -185,7 +223,11 @@ async fn create_subscription(State(control): State<Arc<Control>>, caller: Caller
     Ok((StatusCode::CREATED, Json(shown)).into_response())
 }
 
-async fn revoke_subscription(State(control): State<Arc<Control>>, caller: Caller, Path(id): Path<String>) -> Result<Response, ApiError> {
+async fn revoke_subscription(
+    State(control): State<Arc<Control>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
     let row = by_id(&control, &caller, "Subscription", &id, Verb::Write).await?;
     let outcome = actions::take_step(&control, &caller, &row, Step::Revoke).await?;
     Ok(Json(outcome.row.to_json()).into_response())

@@ -29,7 +29,9 @@ pub enum OpenError {
     #[error("the store {0} cannot be opened: {1}")]
     Open(PathBuf, String),
     /// A later version wrote it.
-    #[error("the store {0} was written by a newer version of Portunus (schema {1}); start that version, or restore a backup made before the upgrade")]
+    #[error(
+        "the store {0} was written by a newer version of Portunus (schema {1}); start that version, or restore a backup made before the upgrade"
+    )]
     Newer(PathBuf, i64),
     /// What it holds cannot be used.
     #[error("the store {0} holds a configuration that does not compile: {1}")]
@@ -49,7 +51,9 @@ fn migrator() -> Migrator {
     Migrator::with_migrations(
         migrations
             .into_iter()
-            .map(|(version, name, sql)| Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, SqlStr::from_static(sql), false))
+            .map(|(version, name, sql)| {
+                Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, SqlStr::from_static(sql), false)
+            })
             .collect(),
     )
 }
@@ -102,7 +106,9 @@ fn check_writable(folder: &Path) -> std::io::Result<()> {
 async fn migrate(db: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
     match migrator().run_direct(None, db, false).await {
         Ok(()) => Ok(()),
-        Err(MigrateError::VersionMissing(version) | MigrateError::VersionTooNew(version, _)) => Err(OpenError::Newer(path.to_owned(), version)),
+        Err(MigrateError::VersionMissing(version) | MigrateError::VersionTooNew(version, _)) => {
+            Err(OpenError::Newer(path.to_owned(), version))
+        }
         Err(error) => Err(OpenError::Open(path.to_owned(), error.to_string())),
     }
 }
@@ -111,16 +117,22 @@ async fn migrate(db: &mut SqliteConnection, path: &Path) -> Result<(), OpenError
 async fn load(db: &mut SqliteConnection, path: &Path) -> Result<(Compiler, u64), OpenError> {
     let failed = |error: sqlx::Error| OpenError::Open(path.to_owned(), error.to_string());
     let broken = |what: &str, error: String| OpenError::Content(path.to_owned(), format!("{what}: {error}"));
-    let revision: i64 = sqlx::query_scalar("SELECT revision FROM store_revision").fetch_one(&mut *db).await.map_err(failed)?;
+    let revision: i64 =
+        sqlx::query_scalar("SELECT revision FROM store_revision").fetch_one(&mut *db).await.map_err(failed)?;
     let mut changes = Vec::new();
     for kind in KINDS {
-        let mut rows = sqlx::query("SELECT id, tenant_id, name, spec FROM resource WHERE kind = $1").bind(kind.kind).fetch(&mut *db);
+        let mut rows = sqlx::query("SELECT id, tenant_id, name, spec FROM resource WHERE kind = $1")
+            .bind(kind.kind)
+            .fetch(&mut *db);
         while let Some(row) = rows.try_next().await.map_err(failed)? {
             let text = |column| row.try_get::<&str, _>(column).map_err(failed);
             let name = text("name")?;
-            let id = |column| -> Result<_, OpenError> { text(column)?.parse().map_err(|error: uuid::Error| broken(name, error.to_string())) };
+            let id = |column| -> Result<_, OpenError> {
+                text(column)?.parse().map_err(|error: uuid::Error| broken(name, error.to_string()))
+            };
             let meta = Meta { id: id("id")?, tenant_id: id("tenant_id")?, name: name.into() };
-            let entry = AnyEntry::read_text(kind.kind, meta, text("spec")?).map_err(|error| broken(name, error.to_string()))?;
+            let entry =
+                AnyEntry::read_text(kind.kind, meta, text("spec")?).map_err(|error| broken(name, error.to_string()))?;
             changes.extend(entry.map(Change::Put));
         }
     }

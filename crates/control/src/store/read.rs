@@ -10,7 +10,8 @@ use super::row::Row;
 use crate::resource;
 
 /// The columns that [`from_row`] reads.
-pub(super) const COLUMNS: &str = "SELECT id, kind, tenant_id, name, revision, spec, created_at, updated_at FROM resource";
+pub(super) const COLUMNS: &str =
+    "SELECT id, kind, tenant_id, name, revision, spec, created_at, updated_at FROM resource";
 
 /// A resource from its columns; `None` for a kind that this version does not know.
 pub(super) fn from_row(row: &SqliteRow) -> sqlx::Result<Option<Row>> {
@@ -92,7 +93,12 @@ impl Store {
     }
 
     /// The resource with this id or name in a tenant. An id comes before a name.
-    pub async fn find(&self, kind: &'static KindInfo, tenant_id: Option<Id>, id_or_name: &str) -> sqlx::Result<Option<Row>> {
+    pub async fn find(
+        &self,
+        kind: &'static KindInfo,
+        tenant_id: Option<Id>,
+        id_or_name: &str,
+    ) -> sqlx::Result<Option<Row>> {
         let mut query = QueryBuilder::new(COLUMNS);
         query.push(" WHERE kind = ").push_bind(kind.kind);
         query.push(" AND (name = ").push_bind(id_or_name.to_owned());
@@ -151,7 +157,13 @@ impl Store {
     }
 
     /// The past of a resource, the latest first, also after it was deleted.
-    pub async fn history(&self, kind: &'static KindInfo, tenant_id: Id, id_or_name: &str, limit: u64) -> sqlx::Result<Vec<Past>> {
+    pub async fn history(
+        &self,
+        kind: &'static KindInfo,
+        tenant_id: Id,
+        id_or_name: &str,
+        limit: u64,
+    ) -> sqlx::Result<Vec<Past>> {
         let rows = sqlx::query(
             "SELECT revision, store_revision, action, actor, changed_at, name, spec FROM history \
              WHERE kind = $1 AND tenant_id = $2 AND id = $3 ORDER BY revision DESC LIMIT $4",

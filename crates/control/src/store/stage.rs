@@ -38,7 +38,12 @@ impl From<sqlx::Error> for CommitError {
 }
 
 /// What a change would do, or everything that is wrong with it.
-pub(super) async fn stage(db: &mut SqliteConnection, access: &AccessTable, change: &Change, now: i64) -> Result<Vec<Outcome>, CommitError> {
+pub(super) async fn stage(
+    db: &mut SqliteConnection,
+    access: &AccessTable,
+    change: &Change,
+    now: i64,
+) -> Result<Vec<Outcome>, CommitError> {
     let mut stage = Stage {
         db,
         access,
@@ -99,14 +104,20 @@ impl Stage<'_> {
     async fn create(&mut self, op: &Op, tenant_id: Id, name: Option<String>, spec: &Value) -> Result<(), CommitError> {
         let id = Uuid::now_v7();
         let Some(name) = name.or_else(|| (op.kind.default_name)(id)) else {
-            self.invalid.push(Problem::new(op.meta_path("name"), "`name` is missing", "a name, unique among its kind in the tenant"));
+            self.invalid.push(Problem::new(
+                op.meta_path("name"),
+                "`name` is missing",
+                "a name, unique among its kind in the tenant",
+            ));
             // The other faults are told as well.
             self.checked(op, tenant_id, "unnamed", spec, None).await?;
             return Ok(());
         };
         if let Some(taken) = self.by_name(op.kind, tenant_id, &name).await? {
             let message = format!("there is a {} with this name already", op.kind.kind);
-            let problem = Problem::new(op.meta_path("name"), message, format!("another name, or a change of {}", taken.id)).found(name);
+            let problem =
+                Problem::new(op.meta_path("name"), message, format!("another name, or a change of {}", taken.id))
+                    .found(name);
             self.conflicts.push(problem);
             return Ok(());
         }
@@ -114,7 +125,8 @@ impl Stage<'_> {
         // The first tenant belongs to itself.
         let is_first = self.access.platform.is_none() && op.kind.kind == "Tenant" && name == PLATFORM_TENANT;
         let tenant_id = if is_first { id } else { tenant_id };
-        let row = Row { id, kind: op.kind, tenant_id, name, revision: 1, spec, created_at: self.now, updated_at: self.now };
+        let row =
+            Row { id, kind: op.kind, tenant_id, name, revision: 1, spec, created_at: self.now, updated_at: self.now };
         self.keep(Outcome { done: Done::Created, row, before: None, secret });
         Ok(())
     }
@@ -122,7 +134,10 @@ impl Stage<'_> {
     async fn update(&mut self, op: &Op, before: Row, name: String, spec: &Value) -> Result<(), CommitError> {
         if name != before.name {
             if before.kind.kind == "Tenant" && before.name == PLATFORM_TENANT {
-                self.invalid.push(Problem::new(op.meta_path("name"), "the built-in tenant keeps its name", PLATFORM_TENANT).found(name));
+                self.invalid.push(
+                    Problem::new(op.meta_path("name"), "the built-in tenant keeps its name", PLATFORM_TENANT)
+                        .found(name),
+                );
                 return Ok(());
             }
             if self.by_name(op.kind, before.tenant_id, &name).await?.is_some() {
@@ -210,7 +225,12 @@ impl Stage<'_> {
         let Some(account) = self.account else { return Ok(()) };
         let mut permissions: Vec<String> = Vec::new();
         let listed = |value: Option<&Value>| -> Vec<String> {
-            value.and_then(Value::as_array).into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect()
+            value
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(|text| text.as_str().map(str::to_owned))
+                .collect()
         };
         match kind.kind {
             "Role" => permissions.extend(listed(spec.get("permissions"))),
@@ -232,7 +252,13 @@ impl Stage<'_> {
     }
 
     /// Turns names into ids. What is not found is noted and replaced, so that the other fields can be checked.
-    async fn resolve(&mut self, kind: &'static KindInfo, tenant_id: Id, spec: &mut Value, problems: &mut Vec<Problem>) -> Result<(), CommitError> {
+    async fn resolve(
+        &mut self,
+        kind: &'static KindInfo,
+        tenant_id: Id,
+        spec: &mut Value,
+        problems: &mut Vec<Problem>,
+    ) -> Result<(), CommitError> {
         for reference in kind.references {
             let Some(to) = resource::by_kind(reference.kind) else { continue };
             let Some(value) = spec.get_mut(reference.field) else { continue };
@@ -245,9 +271,20 @@ impl Stage<'_> {
                 let id = match self.referred(to, tenant_id, reference.platform, &text).await? {
                     Some(id) => id,
                     None => {
-                        let path = if many { format!("/{}/{index}", reference.field) } else { format!("/{}", reference.field) };
+                        let path = if many {
+                            format!("/{}/{index}", reference.field)
+                        } else {
+                            format!("/{}", reference.field)
+                        };
                         let message = format!("there is no {} with this id or name", reference.kind);
-                        problems.push(Problem::new(path, message, format!("the id or name of a {} of the same tenant", reference.kind)).found(text));
+                        problems.push(
+                            Problem::new(
+                                path,
+                                message,
+                                format!("the id or name of a {} of the same tenant", reference.kind),
+                            )
+                            .found(text),
+                        );
                         Uuid::nil()
                     }
                 };
@@ -257,10 +294,17 @@ impl Stage<'_> {
         Ok(())
     }
 
-    async fn referred(&mut self, kind: &'static KindInfo, tenant_id: Id, platform: bool, text: &str) -> Result<Option<Id>, CommitError> {
+    async fn referred(
+        &mut self,
+        kind: &'static KindInfo,
+        tenant_id: Id,
+        platform: bool,
+        text: &str,
+    ) -> Result<Option<Id>, CommitError> {
         let shared = if platform { self.access.platform } else { None };
         if let Ok(id) = text.parse::<Id>() {
-            let fits = |row: &Row| row.kind.kind == kind.kind && (row.tenant_id == tenant_id || Some(row.tenant_id) == shared);
+            let fits =
+                |row: &Row| row.kind.kind == kind.kind && (row.tenant_id == tenant_id || Some(row.tenant_id) == shared);
             if self.row(id).await?.as_ref().is_some_and(fits) {
                 return Ok(Some(id));
             }
@@ -302,7 +346,8 @@ impl Stage<'_> {
                 if on_delete == OnDelete::Follow || cascade {
                     waiting.push(referrer);
                 } else {
-                    let message = format!("{} {} refers to {} {}", referrer.kind.kind, referrer.name, row.kind.kind, row.name);
+                    let message =
+                        format!("{} {} refers to {} {}", referrer.kind.kind, referrer.name, row.kind.kind, row.name);
                     let expected = "its deletion first, or `cascade=true` to delete what refers to it as well";
                     self.conflicts.push(Problem::new("", message, expected).found(referrer.id.to_string()));
                 }
@@ -321,7 +366,10 @@ impl Stage<'_> {
     /// What refers to a resource by now, and what its deletion means for it.
     async fn referrers(&mut self, row: &Row) -> Result<Vec<(Row, OnDelete)>, CommitError> {
         let mut query = QueryBuilder::new(COLUMNS);
-        query.push(" WHERE id IN (SELECT from_id FROM reference WHERE to_id = ").push_bind(row.id.to_string()).push(")");
+        query
+            .push(" WHERE id IN (SELECT from_id FROM reference WHERE to_id = ")
+            .push_bind(row.id.to_string())
+            .push(")");
         if row.kind.kind == "Tenant" {
             query.push(" OR (tenant_id = ").push_bind(row.id.to_string()).push(" AND id <> tenant_id)");
         }
@@ -344,7 +392,8 @@ impl Stage<'_> {
     }
 
     async fn existing(&mut self, kind: &'static KindInfo, id: Id, if_match: Option<u64>) -> Result<Row, CommitError> {
-        let row = self.row(id).await?.filter(|row| row.kind.kind == kind.kind).ok_or(CommitError::NotFound(kind.kind))?;
+        let row =
+            self.row(id).await?.filter(|row| row.kind.kind == kind.kind).ok_or(CommitError::NotFound(kind.kind))?;
         match if_match {
             Some(revision) if revision != row.revision => Err(CommitError::Stale(row.revision)),
             _ => Ok(row),
@@ -377,7 +426,12 @@ impl Stage<'_> {
         Ok(row)
     }
 
-    async fn by_name(&mut self, kind: &'static KindInfo, tenant_id: Id, name: &str) -> Result<Option<Row>, CommitError> {
+    async fn by_name(
+        &mut self,
+        kind: &'static KindInfo,
+        tenant_id: Id,
+        name: &str,
+    ) -> Result<Option<Row>, CommitError> {
         let key = (kind.kind, tenant_id, name.to_owned());
         if let Some(known) = self.names.get(&key) {
             return match *known {
@@ -390,7 +444,9 @@ impl Stage<'_> {
         query.push(" AND name = ").push_bind(name.to_owned());
         let row = read::all(&mut *self.db, query).await?.pop();
         // The row may have been renamed or deleted by an earlier step of this change.
-        let row = row.and_then(|row| self.rows.get(&row.id).map_or(Some(row.clone()), Clone::clone)).filter(|row| row.name == name);
+        let row = row
+            .and_then(|row| self.rows.get(&row.id).map_or(Some(row.clone()), Clone::clone))
+            .filter(|row| row.name == name);
         self.names.insert(key, row.as_ref().map(|row| row.id));
         if let Some(row) = &row {
             self.rows.insert(row.id, Some(row.clone()));

@@ -17,7 +17,13 @@ pub struct Write<'a> {
 }
 
 /// Writes resources, references, history, events and the store's revision.
-pub async fn write(db: &mut SqliteConnection, writes: &[Write<'_>], actor: &str, revision: u64, now: i64) -> sqlx::Result<()> {
+pub async fn write(
+    db: &mut SqliteConnection,
+    writes: &[Write<'_>],
+    actor: &str,
+    revision: u64,
+    now: i64,
+) -> sqlx::Result<()> {
     let kept: Vec<&Row> = writes.iter().filter(|write| write.done != Done::Deleted).map(|write| write.row).collect();
     let changed: Vec<&Row> = writes.iter().filter(|write| write.done == Done::Updated).map(|write| write.row).collect();
     let deleted: Vec<&Row> = writes.iter().filter(|write| write.done == Done::Deleted).map(|write| write.row).collect();
@@ -31,8 +37,10 @@ pub async fn write(db: &mut SqliteConnection, writes: &[Write<'_>], actor: &str,
     for rows in kept.chunks(BATCH) {
         put(db, rows).await?;
     }
-    let references: Vec<(&Row, &str, String)> =
-        kept.iter().flat_map(|row| row.references().into_iter().map(move |(field, to)| (*row, field, to.to_string()))).collect();
+    let references: Vec<(&Row, &str, String)> = kept
+        .iter()
+        .flat_map(|row| row.references().into_iter().map(move |(field, to)| (*row, field, to.to_string())))
+        .collect();
     for batch in references.chunks(BATCH) {
         let mut query = QueryBuilder::<Sqlite>::new("INSERT OR IGNORE INTO reference (from_id, field, to_id) ");
         query.push_values(batch, |mut values, (row, field, to)| {
@@ -60,8 +68,9 @@ async fn delete(db: &mut SqliteConnection, start: &'static str, rows: &[&Row]) -
 }
 
 async fn put(db: &mut SqliteConnection, rows: &[&Row]) -> sqlx::Result<()> {
-    let mut query =
-        QueryBuilder::<Sqlite>::new("INSERT INTO resource (id, kind, tenant_id, name, revision, spec, created_at, updated_at) ");
+    let mut query = QueryBuilder::<Sqlite>::new(
+        "INSERT INTO resource (id, kind, tenant_id, name, revision, spec, created_at, updated_at) ",
+    );
     query.push_values(rows, |mut values, row| {
         values
             .push_bind(row.id.to_string())
@@ -80,7 +89,13 @@ async fn put(db: &mut SqliteConnection, rows: &[&Row]) -> sqlx::Result<()> {
     Ok(())
 }
 
-async fn history(db: &mut SqliteConnection, writes: &[Write<'_>], actor: &str, revision: u64, now: i64) -> sqlx::Result<()> {
+async fn history(
+    db: &mut SqliteConnection,
+    writes: &[Write<'_>],
+    actor: &str,
+    revision: u64,
+    now: i64,
+) -> sqlx::Result<()> {
     let mut query = QueryBuilder::<Sqlite>::new(
         "INSERT INTO history (id, revision, store_revision, kind, tenant_id, name, action, actor, changed_at, spec) ",
     );
@@ -104,7 +119,13 @@ async fn history(db: &mut SqliteConnection, writes: &[Write<'_>], actor: &str, r
     Ok(())
 }
 
-async fn events(db: &mut SqliteConnection, writes: &[Write<'_>], actor: &str, revision: u64, now: i64) -> sqlx::Result<()> {
+async fn events(
+    db: &mut SqliteConnection,
+    writes: &[Write<'_>],
+    actor: &str,
+    revision: u64,
+    now: i64,
+) -> sqlx::Result<()> {
     let mut query = QueryBuilder::<Sqlite>::new(
         "INSERT INTO event (at, tenant_id, actor, action, kind, resource_id, resource_name, store_revision) ",
     );

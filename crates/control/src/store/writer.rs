@@ -84,7 +84,8 @@ impl Writer {
         }
         if self.revision != before {
             let accounts_changed = done.iter().flat_map(|(_, one)| &one.outcomes).any(|outcome| {
-                outcome.done != Done::Unchanged && matches!(outcome.row.kind.kind, "Role" | "User" | "ServiceAccount" | "Tenant")
+                outcome.done != Done::Unchanged
+                    && matches!(outcome.row.kind.kind, "Role" | "User" | "ServiceAccount" | "Tenant")
             });
             if accounts_changed {
                 self.refresh_access().await;
@@ -129,10 +130,14 @@ impl Writer {
             .filter(|outcome| outcome.done != Done::Unchanged)
             .map(|outcome| Write { done: outcome.done, row: &outcome.row })
             .collect();
-        let undo = tokio::task::block_in_place(|| self.compiler.apply(changes)).map_err(|faults| refusal(faults, &outcomes, &change.ops))?;
+        let undo = tokio::task::block_in_place(|| self.compiler.apply(changes))
+            .map_err(|faults| refusal(faults, &outcomes, &change.ops))?;
         if change.dry_run {
             self.compiler.undo(undo);
-            let nothing = self.compiler.apply(Vec::new()).map_err(|_| CommitError::Store("an empty change has no faults".to_owned()))?;
+            let nothing = self
+                .compiler
+                .apply(Vec::new())
+                .map_err(|_| CommitError::Store("an empty change has no faults".to_owned()))?;
             return Ok(Staged { outcomes, undo: nothing, revision: self.revision });
         }
         if !writes.is_empty() {
@@ -168,7 +173,8 @@ pub(super) async fn access_table(db: &mut SqliteConnection) -> sqlx::Result<Acce
 
 /// Puts each fault where its author will look for it: at the document that was sent, or at the resource that it breaks.
 fn refusal(faults: Vec<Fault>, outcomes: &[Outcome], ops: &[Op]) -> CommitError {
-    let by_id: HashMap<Id, usize> = outcomes.iter().enumerate().map(|(index, outcome)| (outcome.row.id, index)).collect();
+    let by_id: HashMap<Id, usize> =
+        outcomes.iter().enumerate().map(|(index, outcome)| (outcome.row.id, index)).collect();
     let is_conflict = faults.iter().all(|fault| fault.is_conflict);
     let problems = faults
         .into_iter()
@@ -184,5 +190,9 @@ fn refusal(faults: Vec<Fault>, outcomes: &[Outcome], ops: &[Op]) -> CommitError 
 }
 
 fn about(name: &str, kind: &str, problem: Problem) -> Problem {
-    Problem { message: format!("this would break {kind} {name} at {}: {}", problem.path, problem.message), path: String::new(), ..problem }
+    Problem {
+        message: format!("this would break {kind} {name} at {}: {}", problem.path, problem.message),
+        path: String::new(),
+        ..problem
+    }
 }

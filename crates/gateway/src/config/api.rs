@@ -112,12 +112,19 @@ impl Kind for Api {
         for (index, host) in self.hosts.iter().enumerate() {
             if let Err(why) = router::check_host(host) {
                 problems.push(
-                    Problem::new(format!("/hosts/{index}"), why, "a lowercase host such as api.example.com or *.example.com, without a port")
-                        .found(host.as_str()),
+                    Problem::new(
+                        format!("/hosts/{index}"),
+                        why,
+                        "a lowercase host such as api.example.com or *.example.com, without a port",
+                    )
+                    .found(host.as_str()),
                 );
             }
             if self.hosts[..index].contains(host) {
-                problems.push(Problem::new(format!("/hosts/{index}"), "the same host twice", "each host once").found(host.as_str()));
+                problems.push(
+                    Problem::new(format!("/hosts/{index}"), "the same host twice", "each host once")
+                        .found(host.as_str()),
+                );
             }
         }
         problems.extend(template::check(&self.routes));

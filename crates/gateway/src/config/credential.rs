@@ -80,7 +80,11 @@ impl Kind for Credential {
         if let Some(before) = before {
             self.prefix.clone_from(&before.prefix);
             if self.key_sha256.is_some() && self.key_sha256 != before.key_sha256 {
-                return Err(vec![Problem::new("/key_sha256", "the key of a credential cannot be changed", "a new credential")]);
+                return Err(vec![Problem::new(
+                    "/key_sha256",
+                    "the key of a credential cannot be changed",
+                    "a new credential",
+                )]);
             }
             self.key_sha256.clone_from(&before.key_sha256);
             return Ok(None);

@@ -92,13 +92,21 @@ impl Kind for Upstream {
             .filter_map(|(index, target)| {
                 let why = check_url(&target.url).err()?;
                 Some(
-                    Problem::new(format!("/targets/{index}/url"), why, "http://host[:port][/path] or https://host[:port][/path]")
-                        .found(target.url.as_str()),
+                    Problem::new(
+                        format!("/targets/{index}/url"),
+                        why,
+                        "http://host[:port][/path] or https://host[:port][/path]",
+                    )
+                    .found(target.url.as_str()),
                 )
             })
             .collect();
         if self.targets.iter().all(|target| target.weight == 0) {
-            problems.push(Problem::new("/targets", "every target has weight 0", "at least one target with a weight above 0"));
+            problems.push(Problem::new(
+                "/targets",
+                "every target has weight 0",
+                "at least one target with a weight above 0",
+            ));
         }
         problems
     }

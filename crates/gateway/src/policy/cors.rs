@@ -60,7 +60,8 @@ pub struct Cors {
 
 impl Policy for Cors {
     const PHASE: Phase = Phase::Cors;
-    const EXAMPLE: &'static str = "origins: [https://app.example.com]\nmethods: [GET, POST]\nheaders: [Content-Type, X-API-Key]\nmax_age: 3600\n";
+    const EXAMPLE: &'static str =
+        "origins: [https://app.example.com]\nmethods: [GET, POST]\nheaders: [Content-Type, X-API-Key]\nmax_age: 3600\n";
     type Config = CorsConfig;
 
     fn compile(config: &CorsConfig, _env: &CompileEnv<'_>) -> Result<Self, Vec<Problem>> {
@@ -68,21 +69,29 @@ impl Policy for Cors {
         for (index, origin) in config.origins.iter().enumerate() {
             if origin != "*" && !is_origin(origin) {
                 problems.push(
-                    Problem::new(format!("/origins/{index}"), "not an origin", "https://host[:port] without a path, or *")
-                        .found(origin.as_str()),
+                    Problem::new(
+                        format!("/origins/{index}"),
+                        "not an origin",
+                        "https://host[:port] without a path, or *",
+                    )
+                    .found(origin.as_str()),
                 );
             }
         }
         for (index, method) in config.methods.iter().enumerate() {
             if method != "*" && Method::from_bytes(method.as_bytes()).is_err() {
-                problems.push(Problem::new(format!("/methods/{index}"), "not a method", "such as GET, or *").found(method.as_str()));
+                problems.push(
+                    Problem::new(format!("/methods/{index}"), "not a method", "such as GET, or *")
+                        .found(method.as_str()),
+                );
             }
         }
         for (field, names) in [("headers", &config.headers), ("expose_headers", &config.expose_headers)] {
             for (index, name) in names.iter().enumerate() {
                 if name != "*" && HeaderName::try_from(name.as_str()).is_err() {
                     problems.push(
-                        Problem::new(format!("/{field}/{index}"), "not a header name", "such as Content-Type, or *").found(name.as_str()),
+                        Problem::new(format!("/{field}/{index}"), "not a header name", "such as Content-Type, or *")
+                            .found(name.as_str()),
                     );
                 }
             }
@@ -96,8 +105,12 @@ impl Policy for Cors {
             ] {
                 if let Some(index) = list.iter().position(|item| item == "*") {
                     problems.push(
-                        Problem::new(format!("/{field}/{index}"), "browsers do not take * together with credentials", "each one by name")
-                            .found("*"),
+                        Problem::new(
+                            format!("/{field}/{index}"),
+                            "browsers do not take * together with credentials",
+                            "each one by name",
+                        )
+                        .found("*"),
                     );
                 }
             }
@@ -165,6 +178,9 @@ impl Cors {
 
 fn is_origin(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once("://") else { return false };
-    let is_scheme = !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
-    is_scheme && !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic() && !b"/?#@".contains(&b) && !b.is_ascii_uppercase())
+    let is_scheme = !scheme.is_empty()
+        && scheme.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
+    is_scheme
+        && !rest.is_empty()
+        && rest.bytes().all(|b| b.is_ascii_graphic() && !b"/?#@".contains(&b) && !b.is_ascii_uppercase())
 }

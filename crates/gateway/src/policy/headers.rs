@@ -93,7 +93,10 @@ fn changes(path: &str, config: &HeaderChanges, problems: &mut Vec<Problem>) -> C
                 let place = format!("{path}/{field}/{}", escape(name));
                 let parsed = header_name(&place, name, problems);
                 let Ok(value) = HeaderValue::from_str(value) else {
-                    problems.push(Problem::new(place, "not a header value", "text without control characters").found(value.as_str()));
+                    problems.push(
+                        Problem::new(place, "not a header value", "text without control characters")
+                            .found(value.as_str()),
+                    );
                     return None;
                 };
                 Some((parsed?, value))

@@ -68,8 +68,12 @@ fn networks(path: &str, texts: &[String], problems: &mut Vec<Problem>) -> Vec<Ip
         match parse_network(text) {
             Some(network) => networks.push(network),
             None => problems.push(
-                Problem::new(format!("{path}/{index}"), "not an address and not a network", "such as 192.0.2.7 or 2001:db8::/32")
-                    .found(text.as_str()),
+                Problem::new(
+                    format!("{path}/{index}"),
+                    "not an address and not a network",
+                    "such as 192.0.2.7 or 2001:db8::/32",
+                )
+                .found(text.as_str()),
             ),
         }
     }
@@ -91,8 +95,11 @@ mod tests {
     #[test]
     fn deny_wins_over_allow_and_mapped_addresses_count_as_ipv4() {
         let config = IpFilterConfig { allow: vec!["10.0.0.0/8".into()], deny: vec!["10.6.6.6".into()] };
-        let filter = IpFilter::compile(&config, &CompileEnv { uid: 0, name: "", before: None }).expect("the filter compiles");
-        for (address, expected) in [("10.1.2.3", true), ("10.6.6.6", false), ("11.0.0.1", false), ("::ffff:10.1.2.3", true), ("::1", false)] {
+        let filter =
+            IpFilter::compile(&config, &CompileEnv { uid: 0, name: "", before: None }).expect("the filter compiles");
+        for (address, expected) in
+            [("10.1.2.3", true), ("10.6.6.6", false), ("11.0.0.1", false), ("::ffff:10.1.2.3", true), ("::1", false)]
+        {
             assert_eq!(filter.lets_through(address.parse().expect("an address")), expected, "{address}");
         }
     }

@@ -65,20 +65,27 @@ impl Policy for KeyAuth {
         for (index, name) in config.headers.iter().enumerate() {
             match HeaderName::try_from(name.as_str()) {
                 Ok(name) if name == header::AUTHORIZATION => problems.push(
-                    Problem::new(format!("/headers/{index}"), "`Authorization` carries a scheme beside the key", "`bearer: true`")
-                        .found(name.as_str()),
+                    Problem::new(
+                        format!("/headers/{index}"),
+                        "`Authorization` carries a scheme beside the key",
+                        "`bearer: true`",
+                    )
+                    .found(name.as_str()),
                 ),
                 Ok(name) => headers.push(name),
                 Err(_) => problems.push(
-                    Problem::new(format!("/headers/{index}"), "not a header name", "a name such as X-API-Key").found(name.as_str()),
+                    Problem::new(format!("/headers/{index}"), "not a header name", "a name such as X-API-Key")
+                        .found(name.as_str()),
                 ),
             }
         }
         for (index, name) in config.query.iter().enumerate() {
-            let usable = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
+            let usable =
+                !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
             if !usable {
                 problems.push(
-                    Problem::new(format!("/query/{index}"), "not a usable parameter name", "letters, digits, - . _ ~").found(name.as_str()),
+                    Problem::new(format!("/query/{index}"), "not a usable parameter name", "letters, digits, - . _ ~")
+                        .found(name.as_str()),
                 );
             }
         }
@@ -88,11 +95,14 @@ impl Policy for KeyAuth {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let sources =
-            KeySources { headers, bearer: config.bearer, query: config.query.clone(), forward: config.forward_credential };
+        let sources = KeySources {
+            headers,
+            bearer: config.bearer,
+            query: config.query.clone(),
+            forward: config.forward_credential,
+        };
         Ok(Self { sources })
     }
-
 }
 
 impl KeyAuth {

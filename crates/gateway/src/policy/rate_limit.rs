@@ -80,17 +80,29 @@ impl RateLimitConfig {
     pub fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.limits().iter().all(Option::is_none) {
-            problems.push(Problem::new("", "the limit limits nothing", format!("at least one of {}", NAMES.join(", "))));
+            problems.push(Problem::new(
+                "",
+                "the limit limits nothing",
+                format!("at least one of {}", NAMES.join(", ")),
+            ));
         }
         match (&self.header, self.key) {
             (None, LimitKey::Header) => {
-                problems.push(Problem::new("/header", "`header` is missing", "the header to count by, because `key` is `header`"));
+                problems.push(Problem::new(
+                    "/header",
+                    "`header` is missing",
+                    "the header to count by, because `key` is `header`",
+                ));
             }
             (Some(name), LimitKey::Header) if HeaderName::try_from(name.as_str()).is_err() => {
-                problems.push(Problem::new("/header", "not a header name", "a name such as X-Client").found(name.as_str()));
+                problems
+                    .push(Problem::new("/header", "not a header name", "a name such as X-Client").found(name.as_str()));
             }
             (Some(name), key) if key != LimitKey::Header => {
-                problems.push(Problem::new("/header", "`header` has no effect here", "`key: header` beside it").found(name.as_str()));
+                problems.push(
+                    Problem::new("/header", "`header` has no effect here", "`key: header` beside it")
+                        .found(name.as_str()),
+                );
             }
             _ => {}
         }
@@ -101,7 +113,9 @@ impl RateLimitConfig {
         let mut burst = self.burst;
         let seconds = [1, 60, 3_600, 86_400];
         let limits = self.limits();
-        std::array::from_fn(|index| limits[index].map(|limit| Window::new(limit, seconds[index], burst.take().unwrap_or(limit))))
+        std::array::from_fn(|index| {
+            limits[index].map(|limit| Window::new(limit, seconds[index], burst.take().unwrap_or(limit)))
+        })
     }
 }
 
@@ -178,7 +192,8 @@ impl Policy for RateLimit {
         }
         tracing::warn!(target: "gateway", consumer = x.consumer_name(), path = x.path, "rate_limit_exceeded");
         let wait = decision.retry_after.as_nanos().div_ceil(1_000_000_000).max(1);
-        let detail = format!("the limit is {} requests per {}; try again in {wait} s", decision.limit, period(decision.seconds));
+        let detail =
+            format!("the limit is {} requests per {}; try again in {wait} s", decision.limit, period(decision.seconds));
         let rejection = Rejection::new(Refusal::RateLimited, detail).with(header::RETRY_AFTER, number(wait as u64));
         Flow::Refuse(Box::new(rejection))
     }
@@ -189,7 +204,9 @@ impl RateLimit {
         let now = clock::monotonic_ns();
         let subscription = x.caller.and_then(|caller| caller.subscription);
         match (self.key, subscription, x.caller) {
-            (LimitKey::Subscription, Some(subscription), _) => subscription.limits.of(self.uid, now).take(&self.windows, now),
+            (LimitKey::Subscription, Some(subscription), _) => {
+                subscription.limits.of(self.uid, now).take(&self.windows, now)
+            }
             (LimitKey::Subscription | LimitKey::Consumer, _, Some(caller)) => {
                 caller.consumer.limits.of(self.uid, now).take(&self.windows, now)
             }

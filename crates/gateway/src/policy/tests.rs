@@ -9,7 +9,8 @@ fn env() -> CompileEnv<'static> {
 }
 
 fn example(known: &PolicyType) -> Value {
-    serde_saphyr::from_str(known.example).unwrap_or_else(|error| panic!("the example of {} is not YAML: {error}", known.name))
+    serde_saphyr::from_str(known.example)
+        .unwrap_or_else(|error| panic!("the example of {} is not YAML: {error}", known.name))
 }
 
 #[test]
@@ -25,7 +26,11 @@ fn every_example_compiles() {
 fn every_policy_is_documented() {
     for known in TYPES {
         let schema = &(known.schema)().schema;
-        assert!(schema["description"].as_str().is_some_and(|text| text.len() > 20), "{} has no description", known.name);
+        assert!(
+            schema["description"].as_str().is_some_and(|text| text.len() > 20),
+            "{} has no description",
+            known.name
+        );
         for (field, of) in schema["properties"].as_object().expect("a config has fields") {
             let documented = of.get("description").or_else(|| of.get("$ref")).or_else(|| of.get("allOf")).is_some();
             assert!(documented, "{}.{field} has no description", known.name);

@@ -22,10 +22,13 @@ pub fn check(routes: &[Route]) -> Vec<Problem> {
             );
         }
         for (place, method) in route.methods.iter().enumerate() {
-            let is_token = !method.is_empty() && method.len() <= 32 && method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-' || b == b'_');
+            let is_token = !method.is_empty()
+                && method.len() <= 32
+                && method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-' || b == b'_');
             if !is_token || method == "CONNECT" {
                 problems.push(
-                    Problem::new(format!("/routes/{index}/methods/{place}"), "not a method that can be routed", USUAL).found(method.as_str()),
+                    Problem::new(format!("/routes/{index}/methods/{place}"), "not a method that can be routed", USUAL)
+                        .found(method.as_str()),
                 );
             }
         }
@@ -104,7 +107,8 @@ pub fn compile(routes: &[Route]) -> Result<Tree, Vec<Problem>> {
                 matchit::InsertError::Conflict { with } => format!("ambiguous: it matches the same requests as {with}"),
                 other => other.to_string(),
             };
-            problems.push(Problem::new(format!("/routes/{first}/path"), why, "routes that can be told apart").found(path));
+            problems
+                .push(Problem::new(format!("/routes/{first}/path"), why, "routes that can be told apart").found(path));
         }
     }
     if problems.is_empty() { Ok(tree) } else { Err(problems) }

@@ -55,7 +55,10 @@ pub struct CompiledRoute {
 
 impl fmt::Debug for CompiledApi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CompiledApi").field("name", &self.name).field("base_path", &self.base_path).finish_non_exhaustive()
+        f.debug_struct("CompiledApi")
+            .field("name", &self.name)
+            .field("base_path", &self.base_path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -74,10 +77,12 @@ impl CompiledApi {
         let Some(tree) = &self.tree else { return Ok(&self.routes[0]) };
         let found = tree.at(rest).map_err(|_| Rejection::from(Refusal::NoRoute))?;
         let candidates = || found.value.iter().map(|index| &self.routes[*index]);
-        let answers = |method: &Method| candidates().find(|route| route.methods.is_empty() || route.methods.contains(method));
+        let answers =
+            |method: &Method| candidates().find(|route| route.methods.is_empty() || route.methods.contains(method));
         let route = answers(method).or_else(|| if method == Method::HEAD { answers(&Method::GET) } else { None });
         route.ok_or_else(|| {
-            let mut allowed: Vec<&str> = candidates().flat_map(|route| route.methods.iter().map(Method::as_str)).collect();
+            let mut allowed: Vec<&str> =
+                candidates().flat_map(|route| route.methods.iter().map(Method::as_str)).collect();
             if allowed.contains(&"GET") && !allowed.contains(&"HEAD") {
                 allowed.push("HEAD");
             }

@@ -135,7 +135,9 @@ impl Compiler {
                 touched.apis.insert(api.meta.id);
             }
             AnyEntry::Upstream(upstream) => {
-                touched.apis.extend(self.tables.referrers(upstream.meta.id).filter(|id| self.tables.apis.contains_key(id)));
+                touched
+                    .apis
+                    .extend(self.tables.referrers(upstream.meta.id).filter(|id| self.tables.apis.contains_key(id)));
             }
             AnyEntry::Policy(policy) => {
                 touched.policies.insert(policy.meta.id);
@@ -217,7 +219,8 @@ impl Compiler {
             return;
         };
         let before = self.snapshot.policies.get(&id).cloned();
-        let env = CompileEnv { uid: uid(id), name: &entry.meta.name, before: before.as_ref().map(|before| &before.rule) };
+        let env =
+            CompileEnv { uid: uid(id), name: &entry.meta.name, before: before.as_ref().map(|before| &before.rule) };
         let config = serde_json::Value::Object(entry.spec.config.clone());
         match (policy::find(&entry.spec.policy_type), AnyPolicy::compile(&entry.spec.policy_type, &config, &env)) {
             (Some((type_index, _)), Ok(rule)) => {
@@ -231,7 +234,9 @@ impl Compiler {
                 };
                 self.snapshot.policies.insert(id, Arc::new(compiled));
             }
-            (_, Err(problems)) => faults.extend(problems.into_iter().map(|problem| Fault { id, problem, is_conflict: false })),
+            (_, Err(problems)) => {
+                faults.extend(problems.into_iter().map(|problem| Fault { id, problem, is_conflict: false }));
+            }
             (None, Ok(_)) => {}
         }
         for binding in self.tables.referrers(id) {
@@ -253,8 +258,12 @@ impl Compiler {
         if policy.spec.scope < needed {
             let scope = serde_json::to_value(policy.spec.scope).ok()?;
             return Some(
-                Problem::new("/policy_id", "the policy's scope does not reach this target", "a narrower target, or a policy with a wider `scope`")
-                    .found(scope),
+                Problem::new(
+                    "/policy_id",
+                    "the policy's scope does not reach this target",
+                    "a narrower target, or a policy with a wider `scope`",
+                )
+                .found(scope),
             );
         }
         let is_of_caller = matches!(target, Target::Plan | Target::Consumer | Target::Subscription);
@@ -310,8 +319,16 @@ impl Compiler {
         let mut policies: Vec<BoundPolicy> = self.bound_to(id, None).collect();
         if let Some(limit) = &plan.spec.rate_limit {
             let config = serde_json::to_value(limit).expect("a rate limit serialises to JSON");
-            let before = self.snapshot.plans.get(&id).and_then(|plan| plan.policies.iter().find(|bound| bound.policy.id == id).cloned());
-            let env = CompileEnv { uid: uid(id), name: &plan.meta.name, before: before.as_ref().map(|before| &before.policy.rule) };
+            let before = self
+                .snapshot
+                .plans
+                .get(&id)
+                .and_then(|plan| plan.policies.iter().find(|bound| bound.policy.id == id).cloned());
+            let env = CompileEnv {
+                uid: uid(id),
+                name: &plan.meta.name,
+                before: before.as_ref().map(|before| &before.policy.rule),
+            };
             match (policy::find("rate_limit"), AnyPolicy::compile("rate_limit", &config, &env)) {
                 (Some((type_index, _)), Ok(rule)) => policies.push(BoundPolicy {
                     policy: Arc::new(CompiledPolicy {

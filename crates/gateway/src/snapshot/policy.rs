@@ -89,7 +89,8 @@ pub fn resolve<'s>(candidates: impl IntoIterator<Item = &'s BoundPolicy>) -> Vec
         let loses = candidates.iter().any(|other| candidate.gives_way_to(other));
         // A policy that is bound twice applies once, at its most specific target.
         let repeats = candidates.iter().enumerate().any(|(place, other)| {
-            candidate.is_same(other) && (other.rank() < candidate.rank() || (other.rank() == candidate.rank() && place < index))
+            candidate.is_same(other)
+                && (other.rank() < candidate.rank() || (other.rank() == candidate.rank() && place < index))
         });
         if !loses && !repeats {
             chosen.push(candidate);

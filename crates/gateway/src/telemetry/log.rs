@@ -174,7 +174,10 @@ impl Line {
                     tracing::Level::DEBUG => "debug",
                     tracing::Level::TRACE => "trace",
                 };
-                let _ = write!(text, "{{\"timestamp\":\"{time:.6}\",\"level\":\"{level}\",\"context\":\"{context}\",\"message\":");
+                let _ = write!(
+                    text,
+                    "{{\"timestamp\":\"{time:.6}\",\"level\":\"{level}\",\"context\":\"{context}\",\"message\":"
+                );
                 escape(&mut text, message);
             }
             LogFormat::Plain => {
@@ -193,7 +196,11 @@ impl Line {
             }
             LogFormat::Plain => {
                 let is_plain = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"');
-                let _ = if is_plain { write!(self.text, " {name}={value}") } else { write!(self.text, " {name}={value:?}") };
+                let _ = if is_plain {
+                    write!(self.text, " {name}={value}")
+                } else {
+                    write!(self.text, " {name}={value:?}")
+                };
             }
         }
         self

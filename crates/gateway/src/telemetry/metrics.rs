@@ -185,10 +185,18 @@ impl Collector for Scrape {
             .apis
             .values()
             .map(|api| ([("tenant", &*api.tenant), ("api", &*api.name)], &*api.metrics))
-            .chain([([("tenant", ""), ("api", "")], &metrics.unmatched), ([("tenant", ""), ("api", "portunus")], &metrics.own)])
+            .chain([
+                ([("tenant", ""), ("api", "")], &metrics.unmatched),
+                ([("tenant", ""), ("api", "portunus")], &metrics.own),
+            ])
             .collect();
 
-        let mut family = encoder.encode_descriptor("http_requests", "Requests by the status of their answer", None, MetricType::Counter)?;
+        let mut family = encoder.encode_descriptor(
+            "http_requests",
+            "Requests by the status of their answer",
+            None,
+            MetricType::Counter,
+        )?;
         for ([tenant, api], counters) in &apis {
             for (index, count) in counters.statuses.iter().enumerate() {
                 let count = count.load(Ordering::Relaxed);
@@ -217,18 +225,28 @@ impl Collector for Scrape {
         for (labels, counters) in &apis {
             histogram(&mut family, labels, &counters.upstream)?;
         }
-        let mut family = encoder.encode_descriptor("upstream_errors", "Calls to an upstream that failed", None, MetricType::Counter)?;
+        let mut family = encoder.encode_descriptor(
+            "upstream_errors",
+            "Calls to an upstream that failed",
+            None,
+            MetricType::Counter,
+        )?;
         for ([tenant, api], counters) in &apis {
             for (reason, count) in UPSTREAM_ERRORS.iter().zip(&counters.upstream_errors) {
                 counter(&mut family, &[*tenant, *api, ("reason", reason)], count.load(Ordering::Relaxed))?;
             }
         }
-        let mut family = encoder.encode_descriptor("http_response", "Bytes of answers", Some(&Unit::Bytes), MetricType::Counter)?;
+        let mut family =
+            encoder.encode_descriptor("http_response", "Bytes of answers", Some(&Unit::Bytes), MetricType::Counter)?;
         for (labels, counters) in &apis {
             counter(&mut family, labels, counters.bytes_sent.load(Ordering::Relaxed))?;
         }
-        let mut family =
-            encoder.encode_descriptor("rate_limit_decisions", "What rate limits decided, by policy", None, MetricType::Counter)?;
+        let mut family = encoder.encode_descriptor(
+            "rate_limit_decisions",
+            "What rate limits decided, by policy",
+            None,
+            MetricType::Counter,
+        )?;
         for policy in snapshot.policies.values() {
             if let AnyPolicy::RateLimit(limit) = &policy.rule {
                 limit_decisions(&mut family, &policy.id.to_string(), &policy.name, limit.metrics())?;
@@ -261,7 +279,8 @@ impl Collector for Scrape {
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
         }
         let build = ConstGauge::new(1_i64);
-        let mut family = encoder.encode_descriptor("build_info", "The version of this process", None, MetricType::Gauge)?;
+        let mut family =
+            encoder.encode_descriptor("build_info", "The version of this process", None, MetricType::Gauge)?;
         build.encode(family.encode_family(&[("version", crate::VERSION)])?)?;
         Ok(())
     }
@@ -275,7 +294,9 @@ fn counter(family: &mut Family<'_>, labels: &impl EncodeLabelSet, value: u64) ->
 
 fn histogram(family: &mut Family<'_>, labels: &impl EncodeLabelSet, histogram: &Histogram) -> Result<(), Error> {
     let (sum, count, buckets) = histogram.read();
-    family.encode_family(labels)?.encode_histogram::<prometheus_client::encoding::NoLabelSet>(sum, count, &buckets, None)
+    family
+        .encode_family(labels)?
+        .encode_histogram::<prometheus_client::encoding::NoLabelSet>(sum, count, &buckets, None)
 }
 
 fn limit_decisions(family: &mut Family<'_>, id: &str, name: &str, limit: &LimitMetrics) -> Result<(), Error> {

@@ -57,7 +57,12 @@ impl Pool {
     }
 
     /// A new connection.
-    pub async fn connect(self: &Rc<Self>, target: &CompiledTarget, timeout: Duration, keep: Duration) -> Result<Lease, ConnectError> {
+    pub async fn connect(
+        self: &Rc<Self>,
+        target: &CompiledTarget,
+        timeout: Duration,
+        keep: Duration,
+    ) -> Result<Lease, ConnectError> {
         let sender = match connect::connect(target, timeout).await? {
             Stream::Plain(stream) => handshake(stream).await,
             Stream::Tls(stream) => handshake(*stream).await,
@@ -128,7 +133,8 @@ impl LeasedBody {
     /// See [`HttpBody::poll_frame`].
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let polled = Pin::new(&mut self.inner).poll_frame(cx);
-        let ended = matches!(polled, Poll::Ready(None)) || matches!(polled, Poll::Ready(Some(Ok(_)))) && self.inner.is_end_stream();
+        let ended = matches!(polled, Poll::Ready(None))
+            || matches!(polled, Poll::Ready(Some(Ok(_)))) && self.inner.is_end_stream();
         if ended {
             self.lease.give_back();
         }

@@ -26,8 +26,16 @@ pub async fn seed(store: &Store, gateway: SocketAddr) -> anyhow::Result<String> 
     let upstream = echo::start().await.context("the demo upstream cannot be started")?;
     let mut ops = vec![
         op("Upstream", "demo-echo", json!({ "targets": [{ "url": format!("http://{upstream}") }] }))?,
-        op("Api", "demo", json!({ "display_name": "Demo", "description": "Answers with what it was asked.", "base_path": "/demo", "upstream_id": "demo-echo" }))?,
-        op("Plan", "demo", json!({ "display_name": "Demo plan", "rate_limit": { "requests_per_minute": 60, "burst": 10 } }))?,
+        op(
+            "Api",
+            "demo",
+            json!({ "display_name": "Demo", "description": "Answers with what it was asked.", "base_path": "/demo", "upstream_id": "demo-echo" }),
+        )?,
+        op(
+            "Plan",
+            "demo",
+            json!({ "display_name": "Demo plan", "rate_limit": { "requests_per_minute": 60, "burst": 10 } }),
+        )?,
     ];
     for (name, plan) in [(CONSUMER, Some("demo")), (TRAFFIC, None)] {
         ops.push(op("Consumer", name, json!({ "display_name": name }))?);
@@ -38,7 +46,9 @@ pub async fn seed(store: &Store, gateway: SocketAddr) -> anyhow::Result<String> 
     let committed = store.commit(change).await.context("the demo cannot be published")?;
     let key = |name: &str| {
         let made = committed.outcomes.iter().find(|outcome| outcome.row.name == name && outcome.secret.is_some());
-        made.and_then(|outcome| outcome.secret.as_ref()).map(|secret| secret.value.clone()).context("the demo has no key")
+        made.and_then(|outcome| outcome.secret.as_ref())
+            .map(|secret| secret.value.clone())
+            .context("the demo has no key")
     };
     tokio::spawn(traffic(reachable(gateway), key(TRAFFIC)?));
     key(CONSUMER)
@@ -60,7 +70,11 @@ async fn new_key(store: &Store, consumer: &str) -> anyhow::Result<Vec<Op>> {
     let tenant = store.find(tenant, None, DEFAULT_TENANT).await?.context("there is no tenant default")?;
     let mut ops = Vec::new();
     if let Some(old) = store.find(kind, Some(tenant.id), consumer).await? {
-        ops.push(Op { kind, path: String::new(), action: Action::Delete { id: old.id, if_match: None, cascade: false } });
+        ops.push(Op {
+            kind,
+            path: String::new(),
+            action: Action::Delete { id: old.id, if_match: None, cascade: false },
+        });
     }
     ops.push(op("Credential", consumer, json!({ "consumer_id": consumer }))?);
     Ok(ops)

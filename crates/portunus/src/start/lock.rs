@@ -14,7 +14,12 @@ pub fn data_dir(folder: &Path) -> Result<File, Faults> {
         ))
     };
     fs::create_dir_all(folder).map_err(unwritable)?;
-    let file = File::options().create(true).truncate(false).write(true).open(folder.join("portunus.lock")).map_err(unwritable)?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(folder.join("portunus.lock"))
+        .map_err(unwritable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Faults::one(format!(

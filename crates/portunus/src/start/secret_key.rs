@@ -15,7 +15,8 @@ pub fn load(given: Option<&str>, data_dir: &Path) -> Result<Vec<u8>, Faults> {
         return Ok(key.as_bytes().to_vec());
     }
     let path = data_dir.join("secret.key");
-    let failed = |error: std::io::Error| Faults::one(format!("the secret key {} cannot be used: {error}", path.display()));
+    let failed =
+        |error: std::io::Error| Faults::one(format!("the secret key {} cannot be used: {error}", path.display()));
     match fs::read_to_string(&path) {
         Ok(text) if text.trim().len() >= 32 => return Ok(text.trim().as_bytes().to_vec()),
         Ok(_) => return Err(failed(std::io::Error::new(ErrorKind::InvalidData, "it has fewer than 32 characters"))),

@@ -11,6 +11,8 @@ mod demo;
 mod examples;
 mod policies;
 mod proxy;
+mod readme;
+mod records;
 mod resources;
 mod startup;
 mod stoa;

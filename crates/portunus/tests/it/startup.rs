@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::thread;
 
 use portunus_testkit::command::Run;
-use portunus_testkit::gateway::{DataFolder, new_data};
+use portunus_testkit::gateway::{ADMIN_PASSWORD, CLIENT_SECRET, DataFolder, new_data};
 use portunus_testkit::poll::SOON;
 use portunus_testkit::raw::Connection;
 use portunus_testkit::{Builder, Output, eventually};
@@ -305,4 +306,64 @@ fn the_gateway_shows_only_what_it_is_told_to() {
     let process = portunus().env("PORTUNUS_GATEWAY_EXPOSE", "metrics").start();
     process.get("/health").send().is(404);
     assert!(process.get("/metrics").send().expect(200).text().contains("# TYPE "));
+}
+
+#[test]
+fn connections_that_wait_for_nothing_do_not_hold_up_a_stop() {
+    let Gate { mut process, admin, upstream } = Gate::with(portunus().env("PORTUNUS_DRAIN_SECONDS", "60"));
+    admin.create_public_api("orders", &upstream.url());
+    let mut used = Connection::open(process.gw_address());
+    used.send(b"GET /orders/x HTTP/1.1\r\nhost: x\r\n\r\n");
+    assert!(used.read_text(SOON, "\"path\":\"/x\""));
+    let _fresh = [Connection::open(process.gw_address()), Connection::open(process.api_address())];
+    process.terminate();
+    assert_eq!(process.wait(SOON).expect("it ends at once").code(), Some(0));
+}
+
+#[test]
+fn manifests_are_applied_at_every_start() {
+    let home = new_data();
+    let file = home.path().join("plan.yaml");
+    let write = |text: &str| {
+        let head = "apiVersion: portunus.dev/v1\nkind: Plan\nmetadata: {tenant: default, name: gold}\n";
+        fs::write(&file, format!("{head}spec: {{description: {text}}}\n")).expect("a file can be written");
+    };
+    for text in ["first", "second"] {
+        write(text);
+        let process = portunus().data(&home).env("PORTUNUS_MANIFESTS", &file).start();
+        let plan = process.api().get("/v1/tenants/default/plans/gold").expect(200).json;
+        assert_eq!(plan["description"], text);
+        assert_eq!(process.stop(), Some(0));
+    }
+}
+
+#[test]
+fn the_store_can_be_elsewhere() {
+    let home = new_data();
+    let store = home.path().join("elsewhere.db");
+    let process = portunus().data(&home).env("DATABASE_URL", format!("sqlite://{}", store.display())).start();
+    process.api().create_consumer("client");
+    assert_eq!(process.stop(), Some(0));
+    assert_eq!(sqlite(&store.display().to_string(), "PRAGMA integrity_check").trim(), "ok");
+}
+
+#[test]
+fn what_lies_on_disk_opens_nothing() {
+    let Gate { process, admin, upstream } = Gate::start();
+    let api = admin.create_api("orders", &upstream.url());
+    let key = admin.subscribe("client", &api);
+    admin.account("default", "robot", &["api:read"]);
+    let token = admin.token();
+    let home = Arc::clone(process.home());
+    assert_eq!(process.stop(), Some(0));
+    let folder = fs::read_dir(home.path().join("data")).expect("there is a data folder");
+    for file in folder.filter_map(|entry| Some(entry.ok()?.path())) {
+        let bytes = fs::read(&file).expect("a file can be read");
+        let text = String::from_utf8_lossy(&bytes);
+        for secret in [key.as_str(), token.as_str(), ADMIN_PASSWORD, CLIENT_SECRET, "ptn_secret_"] {
+            assert!(!text.contains(secret), "{} holds {secret}", file.display());
+        }
+        let mode = fs::metadata(&file).expect("a file has a mode").permissions().mode();
+        assert_eq!(mode & 0o077, 0, "others may read {}: {mode:o}", file.display());
+    }
 }

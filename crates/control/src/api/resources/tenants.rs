@@ -44,12 +44,17 @@ pub async fn list(
         query.filter.fields.push(("id".to_owned(), caller.0.tenant_id.to_string()));
     }
     let page = control.store.list(kind(), &query.filter).await?;
-    let items = page.rows.iter().map(Row::to_json).collect();
-    Ok(Json(query.answer(&page, items)).into_response())
+    let items: Vec<_> = page.rows.iter().map(Row::to_json).collect();
+    Ok(Json(query.answer(&page, &items)).into_response())
 }
 
 /// `POST /v1/tenants`.
-pub async fn create(State(control): State<Arc<Control>>, caller: Caller, uri: Uri, body: Object) -> Result<Response, ApiError> {
+pub async fn create(
+    State(control): State<Arc<Control>>,
+    caller: Caller,
+    uri: Uri,
+    body: Object,
+) -> Result<Response, ApiError> {
     caller.needs_everywhere(Permission::new("tenant", Verb::Write))?;
     let platform = control.store.access.load().platform.ok_or_else(ApiError::internal)?;
     create_in(&control, &caller, kind(), platform, &uri, body).await

@@ -43,7 +43,12 @@ impl Compiler {
         self.snapshot.apis.insert(id, compiled);
     }
 
-    fn compiled_api(&self, entry: &Entry<Api>, before: Option<&CompiledApi>, problems: &mut Vec<Problem>) -> Option<CompiledApi> {
+    fn compiled_api(
+        &self,
+        entry: &Entry<Api>,
+        before: Option<&CompiledApi>,
+        problems: &mut Vec<Problem>,
+    ) -> Option<CompiledApi> {
         let spec = &entry.spec;
         let tenant = self.tables.tenants.get(&entry.meta.tenant_id)?;
         let (label, upstream) = match (&spec.upstream, spec.upstream_id) {
@@ -80,7 +85,8 @@ impl Compiler {
                     true => chain.clone(),
                     false => resolve(inherited.iter().chain(&own)).into_iter().cloned().collect(),
                 };
-                let methods = route.methods.iter().filter_map(|method| Method::from_bytes(method.as_bytes()).ok()).collect();
+                let methods =
+                    route.methods.iter().filter_map(|method| Method::from_bytes(method.as_bytes()).ok()).collect();
                 CompiledRoute { path: route.path.as_str().into(), methods, chain }
             })
             .collect();
@@ -122,8 +128,12 @@ impl Compiler {
                 if entry.spec.routes.iter().any(|known| known.path == route) {
                     return None;
                 }
-                let problem = Problem::new("/route", "the API has no route with this path", "the path of one of its routes, as written there")
-                    .found(route);
+                let problem = Problem::new(
+                    "/route",
+                    "the API has no route with this path",
+                    "the path of one of its routes, as written there",
+                )
+                .found(route);
                 Some(Fault { id, problem, is_conflict: false })
             })
             .collect()
@@ -145,6 +155,10 @@ fn taken(api: &CompiledApi, owner: &CompiledApi, host: Option<&str>) -> Problem 
         true => format!("by the API {}", owner.name),
         false => "by another tenant".to_owned(),
     };
-    Problem::new("/base_path", format!("this base path is taken {by} {place}"), "another base path, or hosts of its own in `hosts`")
-        .found(&*api.base_path)
+    Problem::new(
+        "/base_path",
+        format!("this base path is taken {by} {place}"),
+        "another base path, or hosts of its own in `hosts`",
+    )
+    .found(&*api.base_path)
 }

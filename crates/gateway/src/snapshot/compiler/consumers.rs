@@ -38,13 +38,27 @@ impl Compiler {
             let Some(hash) = credential.spec.hash() else { continue };
             let subscription = credential.spec.subscription_id.map(|to| to.0);
             if let Some(wrong) = subscription.filter(|id| subscriptions.iter().all(|known| known.meta.id != *id)) {
-                let problem = Problem::new("/subscription_id", "the subscription belongs to another consumer", "a subscription of the same consumer")
-                    .found(wrong.to_string());
+                let problem = Problem::new(
+                    "/subscription_id",
+                    "the subscription belongs to another consumer",
+                    "a subscription of the same consumer",
+                )
+                .found(wrong.to_string());
                 faults.push(Fault { id: credential.meta.id, problem, is_conflict: false });
             }
-            let is_over = |id: Id| subscriptions.iter().any(|known| known.meta.id == id && known.spec.status == Some(SubscriptionStatus::Revoked));
-            let status = if subscription.is_some_and(is_over) { CredentialStatus::Revoked } else { credential.spec.status };
-            let key = CompiledKey { consumer: consumer.clone(), subscription, status, expires_at: credential.spec.expires_at };
+            let is_over = |id: Id| {
+                subscriptions
+                    .iter()
+                    .any(|known| known.meta.id == id && known.spec.status == Some(SubscriptionStatus::Revoked))
+            };
+            let status =
+                if subscription.is_some_and(is_over) { CredentialStatus::Revoked } else { credential.spec.status };
+            let key = CompiledKey {
+                consumer: consumer.clone(),
+                subscription,
+                status,
+                expires_at: credential.spec.expires_at,
+            };
             if self.snapshot.keys.insert(hash, Arc::new(key)).is_some() {
                 let problem = Problem::new("/key_sha256", "another credential has the same key", "a key of its own");
                 faults.push(Fault { id: credential.meta.id, problem, is_conflict: true });
@@ -91,11 +105,18 @@ impl Compiler {
 
 /// A consumer has one live subscription per API; with two, nobody could say which plan holds.
 fn double_subscriptions(subscriptions: &[Arc<Entry<Subscription>>]) -> Vec<Fault> {
-    let live: Vec<_> = subscriptions.iter().filter(|subscription| subscription.spec.status != Some(SubscriptionStatus::Revoked)).collect();
+    let live: Vec<_> = subscriptions
+        .iter()
+        .filter(|subscription| subscription.spec.status != Some(SubscriptionStatus::Revoked))
+        .collect();
     let mut faults = Vec::new();
     for (index, subscription) in live.iter().enumerate() {
         if live[..index].iter().any(|other| other.spec.api_id == subscription.spec.api_id) {
-            let problem = Problem::new("/api_id", "the consumer already has a subscription to this API", "an API that it is not subscribed to, or the revocation of the other subscription");
+            let problem = Problem::new(
+                "/api_id",
+                "the consumer already has a subscription to this API",
+                "an API that it is not subscribed to, or the revocation of the other subscription",
+            );
             faults.push(Fault { id: subscription.meta.id, problem, is_conflict: true });
         }
     }

@@ -42,7 +42,13 @@ fn compiler() -> Compiler {
         api(10, TENANT, "orders", "/orders"),
         put("Plan", 11, TENANT, "gold", &json!({})),
         put("Consumer", 12, TENANT, "acme", &json!({})),
-        put("Subscription", 13, TENANT, "s", &json!({"consumer_id": id(12), "api_id": id(10), "plan_id": id(11), "status": "active"})),
+        put(
+            "Subscription",
+            13,
+            TENANT,
+            "s",
+            &json!({"consumer_id": id(12), "api_id": id(10), "plan_id": id(11), "status": "active"}),
+        ),
     ];
     assert!(compiler.apply(changes).is_ok());
     compiler
@@ -139,7 +145,16 @@ fn base_paths_match_on_segment_boundaries_and_the_longest_wins() {
     let mut compiler = compiler();
     assert!(compiler.apply(vec![api(20, TENANT, "v2", "/orders/v2"), api(21, TENANT, "all", "/")]).is_ok());
     let snapshot = compiler.snapshot(1);
-    for (path, expected) in [("/orders", 10), ("/orders/", 10), ("/orders/v2", 20), ("/orders/v2/x", 20), ("/orders/v21", 10), ("/ordersx", 21), ("/", 21), ("/x/y/z", 21)] {
+    for (path, expected) in [
+        ("/orders", 10),
+        ("/orders/", 10),
+        ("/orders/v2", 20),
+        ("/orders/v2/x", 20),
+        ("/orders/v21", 10),
+        ("/ordersx", 21),
+        ("/", 21),
+        ("/x/y/z", 21),
+    ] {
         assert_eq!(snapshot.router.find("", path).map(|api| api.id), Some(id(expected)), "{path}");
     }
 }
@@ -148,11 +163,19 @@ fn base_paths_match_on_segment_boundaries_and_the_longest_wins() {
 fn hosts_come_before_no_host_and_exact_before_wildcard() {
     let mut compiler = compiler();
     let with = |number, name: &str, host: &str| {
-        put("Api", number, TENANT, name, &json!({"base_path": "/orders", "hosts": [host], "upstream": {"targets": [{"url": "http://127.0.0.1:9"}]}}))
+        put(
+            "Api",
+            number,
+            TENANT,
+            name,
+            &json!({"base_path": "/orders", "hosts": [host], "upstream": {"targets": [{"url": "http://127.0.0.1:9"}]}}),
+        )
     };
     assert!(compiler.apply(vec![with(20, "exact", "api.example.com"), with(21, "wild", "*.example.com")]).is_ok());
     let snapshot = compiler.snapshot(1);
-    for (host, expected) in [("api.example.com", 20), ("other.example.com", 21), ("a.b.example.com", 21), ("example.com", 10), ("", 10)] {
+    for (host, expected) in
+        [("api.example.com", 20), ("other.example.com", 21), ("a.b.example.com", 21), ("example.com", 10), ("", 10)]
+    {
         assert_eq!(snapshot.router.find(host, "/orders/x").map(|api| api.id), Some(id(expected)), "{host}");
     }
     assert!(compiler.apply(vec![Change::Remove(id(21)), Change::Remove(id(20))]).is_ok());
@@ -171,7 +194,8 @@ fn bindings_that_cannot_be_enforced_are_refused() {
         (json!({"policy_id": id(101)}), "/policy_id"),
         (json!({"policy_id": id(101), "api_id": id(10), "route": "/nothing"}), "/route"),
     ] {
-        let faults = compiler.apply(vec![put("Binding", 200, TENANT, "b", &spec)]).err().expect("the binding is refused");
+        let faults =
+            compiler.apply(vec![put("Binding", 200, TENANT, "b", &spec)]).err().expect("the binding is refused");
         assert_eq!((faults[0].id, faults[0].problem.path.as_str()), (id(200), path), "{spec}");
         assert!(!compiler.tables().bindings.contains_key(&id(200)));
     }
@@ -180,7 +204,9 @@ fn bindings_that_cannot_be_enforced_are_refused() {
 #[test]
 fn limits_keep_counting_across_changes() {
     let mut compiler = compiler();
-    let limits = |compiler: &Compiler| compiler.snapshot(1).consumers.get(&id(12)).expect("acme is compiled").subscriptions[0].limits.clone();
+    let limits = |compiler: &Compiler| {
+        compiler.snapshot(1).consumers.get(&id(12)).expect("acme is compiled").subscriptions[0].limits.clone()
+    };
     let before = limits(&compiler);
     assert!(compiler.apply(vec![put("Consumer", 12, TENANT, "acme", &json!({"display_name": "Acme"}))]).is_ok());
     assert!(Arc::ptr_eq(&before, &limits(&compiler)));

@@ -158,3 +158,24 @@ fn a_client_that_goes_away_takes_its_request_along() {
     process.get("/orders/after").send().is(200);
     assert!(!process.stdout().text().contains("PANIC"));
 }
+
+#[test]
+fn a_client_that_leaves_has_its_one_line_in_the_log() {
+    let Gate { process, admin, upstream } = Gate::start();
+    admin.create_public_api("orders", &upstream.url());
+    let mut client = Connection::open(process.gw_address());
+    client.send(b"GET /orders/held HTTP/1.1\r\nhost: x\r\n\r\n");
+    assert!(client.read_text(SOON, "first"));
+    drop(client);
+    let mut early = Connection::open(process.gw_address());
+    early.send(b"GET /orders/delay/20000 HTTP/1.1\r\nhost: x\r\n\r\n");
+    eventually(SOON, "the request at the upstream", || (upstream.count() == 2).then_some(()));
+    drop(early);
+    for path in ["/orders/held", "/orders/delay/20000"] {
+        process.wait_log(SOON, |entry| entry["message"] == "request completed" && entry["path"] == path);
+    }
+    process.get("/orders/after").send().is(200);
+    process.wait_log(SOON, |entry| entry["path"] == "/orders/after");
+    let lines = process.stdout().entries();
+    assert_eq!(lines.iter().filter(|entry| entry["message"] == "request completed").count(), 3);
+}

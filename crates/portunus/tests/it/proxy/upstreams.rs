@@ -207,3 +207,35 @@ fn one_broken_api_does_not_disturb_another() {
         process.get("/good/x").send().is(200);
     }
 }
+
+#[test]
+fn a_dead_targets_share_goes_to_the_others() {
+    let Gate { process, admin, upstream } = Gate::start();
+    let targets = json!([{"url": refused_url()}, {"url": upstream.url()}, {"url": refused_url()}]);
+    admin.create_api_with("orders", "", &json!({"access": "public", "upstream": {"targets": targets}}));
+    for i in 0..12 {
+        let answer = process.call("POST", "/orders/x").body(format!("body {i}")).send().expect(200);
+        assert_eq!(answer.json["body"], format!("body {i}"));
+    }
+    assert_eq!(upstream.count(), 12);
+}
+
+#[test]
+fn every_worker_sees_every_change() {
+    let Gate { process, admin, upstream } = Gate::with(portunus().env("PORTUNUS_WORKERS", "4"));
+    let next = Upstream::start();
+    admin.create("upstreams", &json!({"name": "pool", "targets": [{"url": upstream.url()}]}));
+    admin.create("apis", &json!({"name": "a", "base_path": "/a", "access": "public", "upstream_id": "pool"}));
+    let request = b"GET /a/x HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let asked = |port: u16| {
+        for _ in 0..24 {
+            let answer = exchange(process.gw_address(), request, SOON).text();
+            assert!(answer.contains(&format!("\"port\":{port}")), "{answer}");
+        }
+    };
+    asked(upstream.port());
+    for (url, port) in [(next.url(), next.port()), (upstream.url(), upstream.port())] {
+        admin.patch("/v1/tenants/default/upstreams/pool", &json!({"targets": [{"url": url}]})).is(200);
+        asked(port);
+    }
+}

@@ -125,6 +125,24 @@ fn a_repeated_post_does_not_make_a_second_key() {
 }
 
 #[test]
+fn repeated_posts_at_the_same_moment_are_done_once() {
+    let process = portunus().start();
+    let admin = process.api();
+    admin.token();
+    let post = || {
+        let call = admin.call("POST", "/v1/tenants/default/plans").header("idempotency-key", "storm");
+        call.json(&json!({"name": "once"})).send()
+    };
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..8).map(|_| scope.spawn(|| post().status)).collect();
+        all.into_iter().map(|one| one.join().expect("the post ends")).collect()
+    });
+    assert!(statuses.iter().all(|status| matches!(status, 200 | 201 | 409)), "{statuses:?}");
+    assert!(statuses.contains(&201), "{statuses:?}");
+    assert_eq!(admin.get("/v1/tenants/default/plans").expect(200).json["total"], 1);
+}
+
+#[test]
 fn the_same_key_by_different_callers_is_not_the_same() {
     let process = portunus().start();
     let admin = process.api();

@@ -199,3 +199,50 @@ fn s29_the_token_endpoint_gives_tokens_for_the_right_secret_only() {
     assert_eq!(wrong.json["error"], "invalid_client", "{}", wrong.text());
     assert!(wrong.json["access_token"].is_null());
 }
+
+#[test]
+fn s14_policies_can_be_listed_read_changed_and_deleted() {
+    let process = portunus().start();
+    let admin = process.api();
+    let made = admin.post("/v1/admin/policies", &runbook_cors(&["https://yourapp.com"])).expect(201).json;
+    let one = format!("/v1/admin/policies/{}", made["id"].as_str().expect("an id"));
+    let read = admin.get(&one).expect(200).json;
+    assert_eq!(read["config"]["max_age"], 3600);
+    assert_eq!(read["scope"], "api");
+    let list = admin.get("/v1/admin/policies").expect(200).text();
+    assert!(list.contains("browser-cors"), "{list}");
+    let patched = admin.patch(&one, &json!({"config": {"max_age": null}})).expect(200).json;
+    assert_ne!(patched["config"]["max_age"], 3600);
+    assert_eq!(patched["config"]["origins"], read["config"]["origins"]);
+    let wrong = admin.patch(&one, &json!({"config": {"origins": ["nonsense"], "max_age": -1}})).refused(422);
+    assert!(wrong.fault_paths().iter().any(|path| path.starts_with("/config/")), "{}", wrong.text());
+    let gone = admin.delete(&one);
+    assert!(matches!(gone.status, 200 | 204), "{}", gone.text());
+    admin.get(&one).refused(404);
+}
+
+#[test]
+fn s17_s18_faults_of_the_runbooks_bodies_are_listed() {
+    let process = portunus().start();
+    let admin = process.api();
+    let wrong = admin.post("/v1/consumers/default", &json!({"email": "nonsense", "colour": "red"})).refused(422);
+    for path in ["/external_id", "/email", "/colour"] {
+        assert!(wrong.fault_paths().contains(&path.to_owned()), "{path}: {}", wrong.text());
+    }
+    let body = json!({"consumer_id": "nobody", "api_id": "nothing", "tenant_id": "default"});
+    let wrong = admin.post("/v1/subscriptions", &body).refused(422);
+    for path in ["/consumer_id", "/api_id"] {
+        assert!(wrong.fault_paths().contains(&path.to_owned()), "{path}: {}", wrong.text());
+    }
+    assert_eq!(admin.get("/v1/tenants/default/consumers").expect(200).json["total"], 0);
+}
+
+#[test]
+fn s18_the_same_subscription_twice_is_409() {
+    let Gate { process, admin, upstream } = Gate::start();
+    let api = admin.create_api("orders", &upstream.url());
+    let key = admin.subscribe("client", &api);
+    let body = json!({"consumer_id": "client", "api_id": api["id"], "tenant_id": "default"});
+    admin.post("/v1/subscriptions", &body).refused(409);
+    process.get("/orders/x").key(&key).send().is(200);
+}

@@ -23,6 +23,15 @@ fn s02_health_on_the_gateway_says_status_version_and_uptime() {
 }
 
 #[test]
+fn s02_uptime_counts_from_the_start() {
+    let process = portunus().start();
+    portunus_testkit::poll::pause(Duration::from_millis(2100));
+    let health = process.get("/health").send().expect(200).json;
+    assert!(health["uptime_seconds"].as_u64() >= Some(2), "{health}");
+    assert!(health["uptime_seconds"].as_u64() <= Some(process.started().elapsed().as_secs()), "{health}");
+}
+
+#[test]
 fn s03_a_call_with_a_key_gets_the_upstreams_bytes_unchanged_and_fast() {
     let Gate { process, admin, upstream } = Gate::start();
     let api = admin.create_api("your-api", &upstream.url());
