@@ -44,7 +44,7 @@ bench: ## Measure side by side with other proxies
 
 drill: ## The long tests: kill loops, soaks, large configurations
 	cargo build --locked --release -p portunus
-	cargo nextest run --locked --workspace --profile drill --cargo-profile release -E 'binary(drill)' $(ARGS)
+	cargo nextest run --locked -p portunus --test drill --profile drill --cargo-profile release $(ARGS)
 
 docs: ## Write the generated pages: docs/reference and docs/contract.md
 	@scripts/docs

@@ -9,14 +9,12 @@ import subprocess
 
 import cases
 import work
-from rounds import CONNECTIONS, WARM_UP
+from rounds import CONNECTIONS, DISTURBED, WARM_UP
 
 RESULTS = work.BENCH / "RESULTS.md"
 HISTORY = work.BENCH / "history.csv"
 # Highest ratio to nginx plain, and to nginx with the same work.
 GOALS = {cases.PLAIN: (0.95, None), cases.GUARDED: (1.0, 0.75)}
-# Above this share of foreign work on the machine, throughput says little.
-MANY_OTHERS = 0.05
 
 HEAD = ["case", "CPU µs/request", "× nginx plain", "× nginx same work", "requests/s", "MiB at start", "MiB after", "errors"]
 
@@ -69,7 +67,7 @@ def remarks(results):
         shares = [sample.busiest for sample in result.samples]
         said.append(f"- {result.case.name}: the busiest of its threads took {statistics.median(shares):.0%} of its CPU time, up to {max(shares):.0%}.")
     others = max(sample.others for result in results for sample in result.samples)
-    if others > MANY_OTHERS:
+    if others > DISTURBED:
         said.append(f"- Other programs took up to {others:.0%} of the busy time of a round: measure again on a quiet machine.")
     else:
         said.append(f"- Other programs took at most {others:.1%} of the busy time of any round.")
@@ -91,6 +89,7 @@ def write(results, count, seconds):
             commit=commit(),
             table=table(results),
             rounds=count,
+            disturbed=DISTURBED,
             seconds=seconds,
             connections=CONNECTIONS,
             warm_up=WARM_UP,
@@ -115,7 +114,8 @@ Measured on {today} at commit {commit}, written by `make bench`. How to read it:
 ## How it was measured
 
 - {rounds} rounds; in each, every case in turn under load for {seconds} s, after {warm_up} s of warming up each. Each
-  round begins with another case. Figures are the median of the rounds, then the least and the most.
+  round begins with another case. A round in which other programs took more than {disturbed:.0%} of the machine's busy time
+  is measured again, up to {rounds} times. Figures are the median of the rounds, then the least and the most.
 - Load: `wrk -t1 -c{connections}`, keep-alive, as fast as the answers come. Load, proxy and upstream share the machine's
   cores, so requests/s compares the cases with each other and promises nothing else.
 - Upstream: nginx, one worker, an answer of 128 bytes of JSON, keep-alive.
@@ -137,11 +137,11 @@ Measured on {today} at commit {commit}, written by `make bench`. How to read it:
 
 
 def commit():
-    """The commit that was measured; with a plus sign if the sources differ from it."""
+    """The commit that was measured; with a plus sign if the sources differ from it, or may."""
     known = said(["git", "rev-parse", "--short", "HEAD"])
     if not known:
         return "uncommitted"
-    changed = said(["git", "status", "--porcelain", "--", "crates", "Cargo.toml", "Cargo.lock", ".cargo"])
+    changed = "PORTUNUS_BIN" in os.environ or said(["git", "status", "--porcelain", "--", "crates", "Cargo.toml", "Cargo.lock", ".cargo"])
     return known + ("+" if changed else "")
 
 

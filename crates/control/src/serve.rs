@@ -55,7 +55,6 @@ async fn connection(stream: TcpStream, router: axum::Router, mut draining: watch
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(64 * 1024)
-        .half_close(true)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut connection = std::pin::pin!(connection);
     let drained = async {

@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use http::header::{self, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, request};
@@ -190,6 +191,7 @@ async fn ask<'s>(bound: &'s BoundPolicy, x: &mut Exchange<'s>, record: &mut Reco
             Err(Stop::Reply(answer))
         }
         Flow::Refuse(rejection) => {
+            bound.policy.refused.fetch_add(1, Ordering::Relaxed);
             record.policy = Some(bound.policy.name.clone());
             Err(Stop::Refuse(rejection))
         }

@@ -42,7 +42,6 @@ pub async fn connection(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr, mut
         .header_read_timeout(HEAD_TIMEOUT)
         .max_headers(MOST_HEADERS)
         .max_buf_size(LARGEST_HEAD)
-        .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let drained = async {

@@ -139,7 +139,7 @@ settings! {
     /// Manifests to apply at every start: files, or folders with `.yaml`, `.yml` and `.json` files.
     manifests: Vec<PathBuf> = "" { env "PORTUNUS_MANIFESTS"; Flag("manifests", "FILE|DIR") }
 
-    /// Key that encrypts the secrets in the store, at least 16 characters. Without it, one is made in the data folder.
+    /// Key that access tokens are signed with, at least 16 characters. Without it, one is made in the data folder.
     secret_key: Option<String> = "" { env "PORTUNUS_SECRET_KEY"; Secret }
 
     /// Password of the user `admin` at the first start. Without it, one is made and shown once.

@@ -47,6 +47,8 @@ const CONTROL_THREADS: usize = 2;
 
 /// Serves until the process is told to stop.
 pub fn run(settings: Settings, options: ServeOptions) -> anyhow::Result<()> {
+    // The clock counts from its first reading.
+    portunus_gateway::clock::monotonic_ns();
     let sink = log(&settings)?;
     let gateway = bind(settings.listen, "gateway", "PORTUNUS_LISTEN")?;
     let control = bind(settings.control_listen, "control", "PORTUNUS_CONTROL_LISTEN")?;

@@ -43,6 +43,14 @@ impl Caller {
         if self.0.may_everywhere(permission) { Ok(()) } else { Err(refused(permission)) }
     }
 
+    /// The tenants in which the account may do that: `None` for all, else its own.
+    pub fn reach(&self, permission: Permission) -> Result<Option<Vec<Id>>, ApiError> {
+        if self.0.may_everywhere(permission) {
+            return Ok(None);
+        }
+        self.needs(permission, self.0.tenant_id).map(|()| Some(vec![self.0.tenant_id]))
+    }
+
     /// The tenant with this id or name. Who may not act there is not told whether it exists.
     pub async fn tenant(&self, control: &Control, text: &str, permission: Permission) -> Result<Id, ApiError> {
         let kind = resource::by_kind("Tenant").expect("the kind Tenant is in the list");

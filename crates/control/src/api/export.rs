@@ -34,11 +34,7 @@ pub async fn export(
         let permission = Permission::new(kind.noun, Verb::Read);
         let tenants = match &tenant {
             Some(tenant) => Some(vec![caller.tenant(&control, tenant, permission).await?]),
-            None if caller.0.may_everywhere(permission) => None,
-            None => {
-                caller.needs(permission, caller.0.tenant_id)?;
-                Some(vec![caller.0.tenant_id])
-            }
+            None => caller.reach(permission)?,
         };
         rows.extend(
             control.store.list(kind, &Filter { tenants, limit: i64::MAX as u64, ..Filter::default() }).await?.rows,

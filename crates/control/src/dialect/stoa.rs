@@ -1,8 +1,9 @@
 //! STOA's control plane: its paths and shapes over the native resources. Translation only.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -16,6 +17,7 @@ use crate::api::actions;
 use crate::api::body::Object;
 use crate::api::caller::Caller;
 use crate::api::error::ApiError;
+use crate::api::page;
 use crate::api::resources::first;
 use crate::control::Control;
 use crate::lifecycle::Step;
@@ -26,9 +28,9 @@ use crate::store::{Action, Edit, Op};
 /// The routes of this dialect.
 pub fn routes() -> Router<Arc<Control>> {
     Router::new()
-        .route("/v1/admin/policies", post(create_policy))
+        .route("/v1/admin/policies", get(list_policies).post(create_policy))
         .route("/v1/admin/policies/bindings", post(bind))
-        .route("/v1/admin/policies/{id}", get(get_policy).patch(patch_policy).put(patch_policy).delete(delete_policy))
+        .route("/v1/admin/policies/{id}", get(get_policy).patch(patch_policy).put(replace_policy).delete(delete_policy))
         .route("/v1/consumers/{tenant}", post(create_consumer))
         .route("/v1/subscriptions", post(create_subscription))
         .route("/v1/subscriptions/{id}/revoke", post(revoke_subscription))
@@ -81,6 +83,25 @@ async fn create_policy(
     Ok((StatusCode::CREATED, shown).into_response())
 }
 
+/// Every policy that the caller may see, or those of `tenant_id`.
+async fn list_policies(
+    State(control): State<Arc<Control>>,
+    caller: Caller,
+    Query(mut parameters): Query<HashMap<String, String>>,
+) -> Result<Response, ApiError> {
+    let kind = kind("Policy")?;
+    let permission = Permission::new(kind.noun, Verb::Read);
+    let tenants = match parameters.remove("tenant_id") {
+        Some(tenant) => Some(vec![caller.tenant(&control, &tenant, permission).await?]),
+        None => caller.reach(permission)?,
+    };
+    let mut query = page::Query::read(kind, parameters)?;
+    query.filter.tenants = tenants;
+    let page = control.store.list(kind, &query.filter).await?;
+    let items: Vec<_> = page.rows.iter().map(Row::to_json).collect();
+    Ok(Json(query.answer(&page, &items)).into_response())
+}
+
 async fn get_policy(
     State(control): State<Arc<Control>>,
     caller: Caller,
@@ -90,20 +111,42 @@ async fn get_policy(
     Ok(policy(&control, &row).await?.into_response())
 }
 
-/// What is sent replaces what is there field by field; `config` is replaced whole.
+/// JSON merge patch, also within `config`.
 async fn patch_policy(
+    State(control): State<Arc<Control>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    body: Object,
+) -> Result<Response, ApiError> {
+    let row = by_id(&control, &caller, "Policy", &id, Verb::Write).await?;
+    change_policy(&control, &caller, &row, body, Edit::Merge).await
+}
+
+/// What is sent replaces what is there field by field; `config` is replaced whole.
+async fn replace_policy(
     State(control): State<Arc<Control>>,
     caller: Caller,
     Path(id): Path<String>,
     mut body: Object,
 ) -> Result<Response, ApiError> {
     let row = by_id(&control, &caller, "Policy", &id, Verb::Write).await?;
+    for (field, value) in row.visible() {
+        body.0.entry(field).or_insert(value);
+    }
+    change_policy(&control, &caller, &row, body, Edit::Replace).await
+}
+
+async fn change_policy(
+    control: &Control,
+    caller: &Caller,
+    row: &Row,
+    mut body: Object,
+    edit: fn(Value) -> Edit,
+) -> Result<Response, ApiError> {
     let name = body.text("name")?;
-    let mut spec = row.visible();
-    spec.extend(body.0);
-    let action = Action::Update { id: row.id, if_match: None, name, edit: Edit::Replace(Value::Object(spec)) };
+    let action = Action::Update { id: row.id, if_match: None, name, edit: edit(body.into_spec()) };
     let committed = control.store.commit(caller.change(row.kind, action)).await?;
-    Ok(policy(&control, &first(committed.outcomes)?.row).await?.into_response())
+    Ok(policy(control, &first(committed.outcomes)?.row).await?.into_response())
 }
 
 async fn delete_policy(
@@ -160,19 +203,13 @@ async fn create_consumer(
     mut body: Object,
 ) -> Result<Response, ApiError> {
     let tenant_id = caller.tenant(&control, &tenant, Permission::new("consumer", Verb::Write)).await?;
-    let external_id = body.text("external_id")?.ok_or_else(|| {
-        ApiError::invalid(vec![Problem::new(
-            "/external_id",
-            "`external_id` is missing",
-            "your own identifier of the consumer",
-        )])
-    })?;
+    let external_id = body.text("external_id")?;
     for (sent, native) in [("name", "display_name"), ("consumer_metadata", "metadata")] {
         if let Some(value) = body.0.remove(sent) {
             body.0.insert(native.into(), value);
         }
     }
-    let action = Action::Create { tenant_id, name: Some(external_id), spec: body.into_spec() };
+    let action = Action::Create { tenant_id, name: external_id, spec: body.into_spec() };
     let committed = control.store.commit(caller.change(kind("Consumer")?, action)).await.map_err(|error| {
         let error = renamed(error.into(), "/name", "/external_id");
         renamed(renamed(error, "/display_name", "/name"), "/metadata", "/consumer_metadata")

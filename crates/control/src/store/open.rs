@@ -1,6 +1,9 @@
 //! Opens the store: makes it, migrates it, loads what the data plane needs, and starts the writer.
 
 use std::borrow::Cow;
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,6 +67,7 @@ pub async fn open(path: &Path) -> Result<Opened, OpenError> {
     if let Some(folder) = path.parent() {
         check_writable(folder).map_err(|error| OpenError::Directory(folder.to_owned(), error))?;
     }
+    make_private(path).map_err(|error| OpenError::Open(path.to_owned(), error.to_string()))?;
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -101,6 +105,14 @@ fn check_writable(folder: &Path) -> std::io::Result<()> {
     let probe = folder.join(format!(".portunus-{}", std::process::id()));
     std::fs::write(&probe, b"")?;
     std::fs::remove_file(&probe)
+}
+
+/// Only the process's user may read the store. SQLite gives its other files the same mode.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 async fn migrate(db: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {

@@ -231,6 +231,7 @@ impl Compiler {
                     type_index,
                     priority: entry.spec.priority,
                     rule,
+                    refused: before.map(|before| before.refused.clone()).unwrap_or_default(),
                 };
                 self.snapshot.policies.insert(id, Arc::new(compiled));
             }
@@ -338,6 +339,7 @@ impl Compiler {
                         type_index,
                         priority: 100,
                         rule,
+                        refused: before.map(|before| before.policy.refused.clone()).unwrap_or_default(),
                     }),
                     target: Target::Plan,
                 }),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use crate::kind::Id;
 use crate::policy::{AnyPolicy, Phase};
@@ -20,6 +21,8 @@ pub struct CompiledPolicy {
     pub priority: u32,
     /// The rule itself.
     pub rule: AnyPolicy,
+    /// How many requests it refused; survives changes.
+    pub refused: Arc<AtomicU64>,
 }
 
 /// What a policy is bound to, the most specific first.

@@ -18,7 +18,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::log::Sink;
 use crate::clock;
-use crate::policy::AnyPolicy;
+use crate::policy::{AnyPolicy, TYPES};
 use crate::snapshot::Snapshot;
 
 /// Upper bounds of the latency histograms, in seconds.
@@ -257,6 +257,18 @@ impl Collector for Scrape {
             if let (AnyPolicy::RateLimit(limit), None) = (&bound.policy.rule, snapshot.policies.get(&bound.policy.id)) {
                 limit_decisions(&mut family, &bound.policy.id.to_string(), &bound.policy.name, limit.metrics())?;
             }
+        }
+        let mut family = encoder.encode_descriptor(
+            "policy_refusals",
+            "Requests that a policy refused",
+            None,
+            MetricType::Counter,
+        )?;
+        for policy in snapshot.policies.values() {
+            let id = policy.id.to_string();
+            let kind = TYPES[policy.type_index].name;
+            let labels = [("policy_id", id.as_str()), ("policy", &*policy.name), ("policy_type", kind)];
+            counter(&mut family, &labels, policy.refused.load(Ordering::Relaxed))?;
         }
         let uptime = clock::monotonic_ns() as f64 / 1e9;
         let gauges = [

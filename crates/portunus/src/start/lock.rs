@@ -1,6 +1,7 @@
 //! One process per data folder: two would each publish what only the other has stored.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use crate::fault::Faults;
@@ -13,7 +14,8 @@ pub fn data_dir(folder: &Path) -> Result<File, Faults> {
             folder.display()
         ))
     };
-    fs::create_dir_all(folder).map_err(unwritable)?;
+    // E-mail addresses and hashes are nobody else's business on this machine.
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unwritable)?;
     let file = File::options()
         .create(true)
         .truncate(false)
