@@ -15,10 +15,22 @@ pub const TAG: (&str, &str) =
 pub fn operations() -> Operations {
     let path = |path: &str| path.to_owned();
     vec![
+        (path("/v1/admin/policies"), "get", list_policies()),
         (path("/v1/admin/policies"), "post", create_policy()),
         (path("/v1/admin/policies/{id}"), "get", read_policy()),
-        (path("/v1/admin/policies/{id}"), "patch", change_policy("stoaUpdatePolicy")),
-        (path("/v1/admin/policies/{id}"), "put", change_policy("stoaReplacePolicy")),
+        (
+            path("/v1/admin/policies/{id}"),
+            "patch",
+            change_policy("stoaUpdatePolicy", "JSON merge patch (RFC 7396), also within `config`."),
+        ),
+        (
+            path("/v1/admin/policies/{id}"),
+            "put",
+            change_policy(
+                "stoaReplacePolicy",
+                "Each field that is sent replaces the one that is there; `config` is replaced whole.",
+            ),
+        ),
         (path("/v1/admin/policies/{id}"), "delete", delete_policy()),
         (path("/v1/admin/policies/bindings"), "post", bind()),
         (path("/v1/consumers/{tenant}"), "post", create_consumer()),
@@ -46,6 +58,15 @@ fn create_policy() -> Operation {
         .refuses(&[404, 409, 422])
 }
 
+fn list_policies() -> Operation {
+    operation("stoaListPolicies", "List policies", "policy", Verb::Read)
+        .description("Of every tenant that the account may see, or of one.")
+        .parameter(json!({"name": "tenant_id", "in": "query", "description": "Id or name of a tenant.", "schema": {"type": "string"}}))
+        .parameters(&["Page", "PageSize", "Cursor", "Search"])
+        .answers(200, "A page of them.", schema("PolicyList"))
+        .refuses(&[404])
+}
+
 fn read_policy() -> Operation {
     operation("stoaGetPolicy", "Read policy", "policy", Verb::Read)
         .parameter(id("policy"))
@@ -53,10 +74,10 @@ fn read_policy() -> Operation {
         .refuses(&[404])
 }
 
-fn change_policy(operation_id: &str) -> Operation {
+fn change_policy(operation_id: &str, description: &str) -> Operation {
     let body = json!({"config": {"requests_per_minute": 200, "burst": 20}});
     operation(operation_id, "Change policy", "policy", Verb::Write)
-        .description("Each field that is sent replaces the one that is there; `config` is replaced whole.")
+        .description(description)
         .parameter(id("policy"))
         .body(schema("StoaPolicyChange"), example("limit", &body))
         .answers(200, "As it is now.", schema("StoaPolicy"))

@@ -1,7 +1,7 @@
 //! One process per data folder: two would each publish what only the other has stored.
 
 use std::fs::{DirBuilder, File, TryLockError};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::fault::Faults;
@@ -20,6 +20,7 @@ pub fn data_dir(folder: &Path) -> Result<File, Faults> {
         .create(true)
         .truncate(false)
         .write(true)
+        .mode(0o600)
         .open(folder.join("portunus.lock"))
         .map_err(unwritable)?;
     match file.try_lock() {
