@@ -149,7 +149,7 @@ fn play(seed: u64, changes: usize) -> Vec<String> {
 
 #[test]
 fn a_long_run_of_changes_ends_where_a_restart_begins() {
-    let seen: Vec<String> = (300..=600).flat_map(|seed| play(seed, 200)).collect();
+    let seen: Vec<String> = (1..=4).flat_map(|seed| play(seed, 200)).collect();
     for part in [": 200 ", ": 401 ", ": 403 ", ": 404 ", "limit \"10", "limit \"20"] {
         assert!(seen.iter().any(|line| line.contains(part)), "{part:?} never came up, so it was never compared");
     }
