@@ -1,6 +1,7 @@
 //! Who is calling: from the key in a request to a consumer and its subscription.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use http::header::{self, HeaderValue};
 use http::request;
@@ -25,10 +26,10 @@ enum Place {
 
 /// Names the caller, or refuses the request. On a public API without `key_auth` there is nobody to name.
 pub fn authenticate(x: &mut Exchange<'_>) -> Result<(), Rejection> {
-    let usual = KeySources::default();
+    static USUAL: LazyLock<KeySources> = LazyLock::new(KeySources::default);
     let sources = match (x.key_sources, x.api.access) {
         (Some(sources), _) => sources,
-        (None, Access::Subscription) => &usual,
+        (None, Access::Subscription) => &USUAL,
         (None, Access::Public) => return Ok(()),
     };
     let caller = find_key(&x.head, sources).ok_or(Refusal::MissingApiKey).and_then(|(key, place)| {

@@ -81,6 +81,11 @@ impl Sink {
     }
 }
 
+/// How long the writer rests after it has written everything. While it rests a new line wakes nobody up, which is most
+/// of what a line would cost its request; and nobody reads a log to the millisecond.
+const REST: Duration = Duration::from_millis(2);
+
+#[expect(clippy::disallowed_methods, reason = "this thread does nothing but write the log, and may sleep")]
 fn write_lines(lines: &Receiver<Message>) {
     let mut out = io::BufWriter::with_capacity(64 * 1024, io::stdout());
     while let Ok(first) = lines.recv() {
@@ -97,6 +102,7 @@ fn write_lines(lines: &Receiver<Message>) {
             next = lines.try_recv().ok();
         }
         let _ = out.flush();
+        std::thread::sleep(REST);
     }
 }
 
