@@ -29,12 +29,17 @@ use crate::upstream;
 use crate::worker::Worker;
 
 /// Answers one request.
-pub async fn handle(worker: Rc<Worker>, peer: IpAddr, request: Request<Incoming>) -> Response<Body> {
+pub async fn handle(
+    worker: Rc<Worker>,
+    peer: IpAddr,
+    request_id: Rc<str>,
+    request: Request<Incoming>,
+) -> Response<Body> {
     let snapshot = worker.snapshot();
     let (head, body) = request.into_parts();
     let client_ip = forward::client_address(&head.headers, peer, |address| worker.shared.trusts(address));
     let mut record = Record::new(worker.shared.telemetry.clone(), head.method.clone(), head.uri.path(), client_ip);
-    record.request_id = sanitize::request_id(&head.headers);
+    record.request_id = request_id;
     let response = walk(&worker, &snapshot, peer, head, body, &mut record).await;
     finish(response, record)
 }

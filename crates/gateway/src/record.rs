@@ -1,6 +1,7 @@
 //! What is known at the end of a request, and where it goes: the access line and the counters.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -33,7 +34,7 @@ pub struct Record {
     /// The request's path, without its query.
     pub path: Box<str>,
     /// The request's id.
-    pub request_id: Box<str>,
+    pub request_id: Rc<str>,
     /// The client's address.
     pub client_ip: IpAddr,
     /// The status of the answer; 499 as long as there is none, which is what a client that left gets.

@@ -62,9 +62,9 @@ pub async fn connection(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr, mut
 async fn guarded(worker: Rc<Worker>, peer: IpAddr, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let method = request.method().clone();
     let path: Box<str> = request.uri().path().into();
-    let request_id = sanitize::request_id(request.headers());
+    let request_id: Rc<str> = sanitize::request_id(request.headers()).into();
     let telemetry = worker.shared.telemetry.clone();
-    let answer = AssertUnwindSafe(pipeline::handle(worker, peer, request)).catch_unwind().await;
+    let answer = AssertUnwindSafe(pipeline::handle(worker, peer, request_id.clone(), request)).catch_unwind().await;
     Ok(answer.unwrap_or_else(|cause| {
         let cause = cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref::<&str>().copied());
         tracing::error!(target: "gateway", path = &*path, request_id = &*request_id, error = cause.unwrap_or("no message"), "PANIC recovery triggered");
