@@ -65,10 +65,13 @@ def remarks(results):
             said.append(f"- {result.case.name}: {per_request:.4f} access lines per request.")
     for result in results:
         shares = [sample.busiest for sample in result.samples]
-        said.append(f"- {result.case.name}: the busiest of its threads took {statistics.median(shares):.0%} of its CPU time, up to {max(shares):.0%}.")
+        median = statistics.median(shares)
+        said.append(
+            f"- {result.case.name}: the busiest of its threads took {median:.0%} of its CPU time, up to {max(shares):.0%}."
+        )
     others = max(sample.others for result in results for sample in result.samples)
     if others > DISTURBED:
-        said.append(f"- Other programs took up to {others:.0%} of the busy time of a round: measure again on a quiet machine.")
+        said.append(f"- Other programs took up to {others:.0%} of the busy time of a round: measure again when it is quiet.")
     else:
         said.append(f"- Other programs took at most {others:.1%} of the busy time of any round.")
     return said
@@ -114,8 +117,8 @@ Measured on {today} at commit {commit}, written by `make bench`. How to read it:
 ## How it was measured
 
 - {rounds} rounds; in each, every case in turn under load for {seconds} s, after {warm_up} s of warming up each. Each
-  round begins with another case. A round in which other programs took more than {disturbed:.0%} of the machine's busy time
-  is measured again, up to {rounds} times. Figures are the median of the rounds, then the least and the most.
+  round begins with another case. A round in which other programs took more than {disturbed:.0%} of the machine's
+  busy time is measured again, up to {rounds} times. Figures are the median of the rounds, then the least and the most.
 - Load: `wrk -t1 -c{connections}`, keep-alive, as fast as the answers come. Load, proxy and upstream share the machine's
   cores, so requests/s compares the cases with each other and promises nothing else.
 - Upstream: nginx, one worker, an answer of 128 bytes of JSON, keep-alive.
@@ -127,8 +130,9 @@ Measured on {today} at commit {commit}, written by `make bench`. How to read it:
 - "{plain}": nginx with `access_log off`; Portunus with a public API and no access lines. Portunus counts its metrics
   and sends request id and forwarded headers all the same, nginx does not.
 - "{guarded}": one API key that is looked up, one rate limit that is checked and never reached, a line of JSON for each
-  request, request id and forwarded headers. Both write their log to a file on disk, through a buffer of 64 KiB. The
-  lines are counted after each load: one per request shows that none was left out.
+  request, request id and forwarded headers. Both write their log to a file on disk: nginx when 64 KiB are full or a
+  second has passed, Portunus when nothing waits to be written. The lines are counted after each load: one per request
+  shows that none was left out.
 
 ## The machine
 
@@ -156,7 +160,7 @@ def machine():
     facts = [
         f"{work.cores()} cores, {' '.join(model[1].split()) if model else platform.machine()}, {memory:.0f} GiB of memory",
         f"Linux {kernel}",
-        f"{version(nginx)} as nginx, {version(wrk)} as wrk",
+        f"nginx {version(nginx)}, wrk {version(wrk)}",
         said(["rustc", "--version"]).partition(" (")[0],
     ]
     return [fact for fact in facts if fact]
