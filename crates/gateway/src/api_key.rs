@@ -37,15 +37,6 @@ pub fn prefix(key: &str) -> &str {
     key.get(..PREFIX.len() + 4).unwrap_or(key)
 }
 
-/// Whether this is the form of a Portunus key with a right checksum.
-pub fn is_well_formed(key: &str) -> bool {
-    let Some(body) = key.len().checked_sub(6) else { return false };
-    match (key.get(..body), key.get(body..)) {
-        (Some(start), Some(sum)) => start.starts_with(PREFIX) && checksum(start.as_bytes()) == sum,
-        _ => false,
-    }
-}
-
 fn checksum(bytes: &[u8]) -> String {
     let mut sum = crc32fast::hash(bytes);
     let mut letters = [b'0'; 6];
@@ -82,6 +73,15 @@ pub fn from_hex(text: &str) -> Option<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a scanner asks of a text that it has found.
+    fn is_well_formed(key: &str) -> bool {
+        let Some(body) = key.len().checked_sub(6) else { return false };
+        match (key.get(..body), key.get(body..)) {
+            (Some(start), Some(sum)) => start.starts_with(PREFIX) && checksum(start.as_bytes()) == sum,
+            _ => false,
+        }
+    }
 
     #[test]
     fn a_key_carries_its_checksum() {

@@ -65,13 +65,6 @@ refusals! {
     UpstreamTimeout = 504 "upstream_timeout" "The upstream took too long" "try again later";
 }
 
-impl Refusal {
-    /// Whether it concerns who is calling.
-    pub const fn is_authentication(self) -> bool {
-        matches!(self.status(), 401 | 403) && !matches!(self, Self::AddressDenied)
-    }
-}
-
 /// A refusal on its way to the client.
 #[derive(Debug)]
 pub struct Rejection {

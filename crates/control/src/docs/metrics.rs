@@ -63,15 +63,8 @@ fn exposition() -> String {
         let env = CompileEnv { uid: 0, name: known.name, before: None };
         let Ok(rule) = AnyPolicy::compile(known.name, &config, &env) else { continue };
         let id = Id::from_u128(type_index as u128);
-        let policy = CompiledPolicy {
-            id,
-            name: known.name.into(),
-            tenant_id: Id::nil(),
-            type_index,
-            priority: 100,
-            rule,
-            refused: Arc::default(),
-        };
+        let policy =
+            CompiledPolicy { id, name: known.name.into(), type_index, priority: 100, rule, refused: Arc::default() };
         snapshot.policies.insert(id, Arc::new(policy));
     }
     let sink = Sink::stdout(LogFormat::Json).expect("a thread can be started");

@@ -189,11 +189,6 @@ impl Store {
             })
             .collect()
     }
-
-    /// Whether the store answers.
-    pub async fn ping(&self) -> sqlx::Result<()> {
-        sqlx::query("SELECT revision FROM store_revision").fetch_one(&self.readers).await.map(drop)
-    }
 }
 
 fn restrict(query: &mut QueryBuilder<Sqlite>, kind: &'static KindInfo, filter: &Filter) {

@@ -45,8 +45,6 @@ pub struct CompiledApi {
 
 /// A route ready for use.
 pub struct CompiledRoute {
-    /// The path as it was configured; empty for the route of an API without routes.
-    pub path: Box<str>,
     /// The methods it answers to; none means all.
     pub methods: Vec<Method>,
     /// Its policies.

@@ -227,7 +227,6 @@ impl Compiler {
                 let compiled = CompiledPolicy {
                     id,
                     name: entry.meta.name.clone(),
-                    tenant_id: entry.meta.tenant_id,
                     type_index,
                     priority: entry.spec.priority,
                     rule,
@@ -335,7 +334,6 @@ impl Compiler {
                     policy: Arc::new(CompiledPolicy {
                         id,
                         name: plan.meta.name.clone(),
-                        tenant_id: plan.meta.tenant_id,
                         type_index,
                         priority: 100,
                         rule,

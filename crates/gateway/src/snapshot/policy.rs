@@ -13,8 +13,6 @@ pub struct CompiledPolicy {
     pub id: Id,
     /// Its name, for the log.
     pub name: Arc<str>,
-    /// The tenant it belongs to.
-    pub tenant_id: Id,
     /// The index of its type in [`crate::policy::TYPES`].
     pub type_index: usize,
     /// The lowest number wins.

@@ -87,11 +87,11 @@ impl Compiler {
                 };
                 let methods =
                     route.methods.iter().filter_map(|method| Method::from_bytes(method.as_bytes()).ok()).collect();
-                CompiledRoute { path: route.path.as_str().into(), methods, chain }
+                CompiledRoute { methods, chain }
             })
             .collect();
         if routes.is_empty() {
-            routes.push(CompiledRoute { path: "".into(), methods: Vec::new(), chain: chain.clone() });
+            routes.push(CompiledRoute { methods: Vec::new(), chain: chain.clone() });
         }
         Some(CompiledApi {
             id: entry.meta.id,
@@ -105,7 +105,7 @@ impl Compiler {
             upstream: Arc::new(upstream),
             tree,
             routes,
-            no_route: CompiledRoute { path: "".into(), methods: Vec::new(), chain },
+            no_route: CompiledRoute { methods: Vec::new(), chain },
             metrics: before.map(|before| before.metrics.clone()).unwrap_or_default(),
         })
     }
