@@ -1,39 +1,62 @@
 //! The one body type of the data plane.
 
-use std::cell::Cell;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
+use thiserror::Error;
 
+use crate::http1;
 use crate::record::Record;
-use crate::upstream::pool::LeasedBody;
 
 /// A body on its way through: streamed as it comes, or a few bytes of our own.
 pub enum Body {
-    /// Bytes of our own.
+    /// Bytes of our own, or all that there is.
     Full(Option<Bytes>),
-    /// Streamed from the other side.
+    /// What a client sends over HTTP/1.
+    Client(http1::RequestBody),
+    /// What comes over HTTP/2, from either side.
     Streamed(Incoming),
     /// Streamed, and cut off past a limit.
-    Limited(Limited),
-    /// An upstream's answer, with the connection that it comes from.
-    Leased(Box<LeasedBody>),
+    Limited(Box<Limited>),
+    /// An upstream's answer over HTTP/1, with the connection that it comes from.
+    Upstream(Box<http1::ResponseBody>),
+    /// The connection to an upstream that has become a WebSocket.
+    Tunnel(Box<http1::Wire>),
     /// An answer whose end is recorded.
     Recorded(Box<Recorded>),
 }
 
-/// The error of a body.
-pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
+/// Why a body broke off.
+#[derive(Debug, Error)]
+pub enum BodyError {
+    /// The client's framing is wrong.
+    #[error("the request's body is not well formed: {0}")]
+    Malformed(http1::FramingFault),
+    /// The client went away.
+    #[error("the client closed the connection in the middle of its request")]
+    ClientGone,
+    /// The client was silent for too long.
+    #[error("the client stopped sending its request")]
+    ClientSilent,
+    /// The request's body is larger than this.
+    #[error("the request's body is larger than {0} bytes")]
+    TooLarge(u64),
+    /// The upstream broke off its answer, or was silent for too long.
+    #[error("the upstream broke off its answer: {0}")]
+    Upstream(Box<str>),
+    /// HTTP/2 broke off.
+    #[error("{0}")]
+    Stream(hyper::Error),
+}
 
 /// A request body that may not pass a number of bytes.
 pub struct Limited {
-    inner: Incoming,
-    left: u64,
-    exceeded: Rc<Cell<bool>>,
+    inner: Body,
+    limit: u64,
+    passed: u64,
 }
 
 /// An answer's body that writes the access line when it ends, however it ends.
@@ -48,14 +71,31 @@ impl Body {
         Self::Full(None)
     }
 
-    /// A request body of at most `limit` bytes; `exceeded` is set when it was cut off.
-    pub fn limited(inner: Incoming, limit: u64, exceeded: Rc<Cell<bool>>) -> Self {
-        Self::Limited(Limited { inner, left: limit, exceeded })
+    /// A request body of at most `limit` bytes.
+    pub fn limited(self, limit: u64) -> Self {
+        if self.size_hint().exact().is_some_and(|size| size <= limit) {
+            return self;
+        }
+        Self::Limited(Box::new(Limited { inner: self, limit, passed: 0 }))
     }
 
     /// The same body, recorded at its end.
     pub fn recorded(self, record: Record) -> Self {
         Self::Recorded(Box::new(Recorded { inner: self, record }))
+    }
+
+    /// See [`HttpBody::poll_frame`].
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self {
+            Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Client(body) => body.poll_frame(cx),
+            Self::Streamed(inner) => Pin::new(inner).poll_frame(cx).map_err(BodyError::Stream),
+            Self::Limited(limited) => limited.poll_frame(cx),
+            Self::Upstream(body) => body.poll_frame(cx),
+            // A tunnel is served by the connection that asked for it.
+            Self::Tunnel(_) => Poll::Ready(None),
+            Self::Recorded(recorded) => recorded.poll_frame(cx),
+        }
     }
 }
 
@@ -70,31 +110,30 @@ impl HttpBody for Body {
     type Error = BodyError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match self.get_mut() {
-            Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Streamed(inner) => Pin::new(inner).poll_frame(cx).map_err(Into::into),
-            Self::Limited(limited) => limited.poll_frame(cx),
-            Self::Leased(leased) => leased.poll_frame(cx),
-            Self::Recorded(recorded) => recorded.poll_frame(cx),
-        }
+        self.get_mut().poll(cx)
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Full(bytes) => bytes.is_none(),
+            Self::Client(body) => body.is_end(),
             Self::Streamed(inner) => inner.is_end_stream(),
             Self::Limited(limited) => limited.inner.is_end_stream(),
-            Self::Leased(leased) => leased.is_end_stream(),
+            Self::Upstream(body) => body.is_end(),
+            Self::Tunnel(_) => true,
             Self::Recorded(recorded) => recorded.inner.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
+        let of = |left: Option<u64>| left.map_or_else(SizeHint::default, SizeHint::with_exact);
         match self {
             Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Client(body) => of(body.left()),
             Self::Streamed(inner) => inner.size_hint(),
             Self::Limited(limited) => limited.inner.size_hint(),
-            Self::Leased(leased) => leased.size_hint(),
+            Self::Upstream(body) => of(body.left()),
+            Self::Tunnel(_) => SizeHint::with_exact(0),
             Self::Recorded(recorded) => recorded.inner.size_hint(),
         }
     }
@@ -102,23 +141,20 @@ impl HttpBody for Body {
 
 impl Limited {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = match Pin::new(&mut self.inner).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => frame,
-            other => return other.map_err(Into::into),
-        };
-        let size = frame.data_ref().map_or(0, |data| data.len() as u64);
-        if size > self.left {
-            self.exceeded.set(true);
-            return Poll::Ready(Some(Err("the request's body is larger than its limit".into())));
+        let polled = self.inner.poll(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            self.passed += frame.data_ref().map_or(0, |data| data.len() as u64);
+            if self.passed > self.limit {
+                return Poll::Ready(Some(Err(BodyError::TooLarge(self.limit))));
+            }
         }
-        self.left -= size;
-        Poll::Ready(Some(Ok(frame)))
+        polled
     }
 }
 
 impl Recorded {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        let polled = self.inner.poll(cx);
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {

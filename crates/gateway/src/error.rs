@@ -55,14 +55,20 @@ refusals! {
     AddressDenied = 403 "ip_denied" "The address is not allowed" "calls from this address are not let through";
     NoRoute = 404 "no_route" "No API answers on this path" "check the host and the path";
     MethodNotAllowed = 405 "method_not_allowed" "The path does not have this method" "the Allow header names the methods that it has";
+    RequestTimeout = 408 "request_timeout" "The request did not come in time" "send it faster, or in parts";
     BodyTooLarge = 413 "body_too_large" "The request's body is too large" "send less, or in parts";
     UriTooLong = 414 "uri_too_long" "The request's path and query are too long" "send less in the query, or in the body";
+    UnknownExpectation = 417 "unknown_expectation" "The expectation cannot be met" "only 100-continue is known";
     RateLimited = 429 "rate_limited" "Too many requests" "Retry-After says when to try again";
+    HeadTooLarge = 431 "head_too_large" "The request's head is too large" "send fewer or shorter headers";
     Internal = 500 "internal_error" "Something went wrong in the gateway" "the log says more, under the id of the request";
+    UnknownCoding = 501 "unknown_transfer_coding" "The transfer coding is not known" "only chunked is understood";
     UpstreamUnreachable = 502 "upstream_unreachable" "The upstream cannot be reached" "try again later";
     UpstreamFailed = 502 "upstream_error" "The upstream broke off its answer" "try again later";
     NoTarget = 503 "no_target" "The upstream has no target to send to" "try again later";
+    Overloaded = 503 "overloaded" "The gateway has too much to do" "Retry-After says when to try again";
     UpstreamTimeout = 504 "upstream_timeout" "The upstream took too long" "try again later";
+    UnknownVersion = 505 "unknown_http_version" "The version of HTTP is not known" "use HTTP/1.1 or HTTP/2";
 }
 
 /// A refusal on its way to the client.

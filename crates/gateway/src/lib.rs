@@ -7,11 +7,15 @@
 pub mod api_key;
 pub mod authenticate;
 pub mod body;
+pub mod client;
 pub mod clock;
 pub mod config;
+pub mod deadline;
 pub mod error;
 pub mod exchange;
 pub mod forward;
+pub mod http1;
+pub mod http2;
 pub mod kind;
 pub mod limit;
 pub mod listen;

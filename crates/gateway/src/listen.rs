@@ -1,21 +1,29 @@
-//! The gateway listener: one thread per core, all accepting from one queue, so that an idle worker takes the next
-//! connection while a busy one does not.
+//! The gateway listener: one thread accepts and hands each connection to the worker that has the fewest, so that no
+//! worker idles while another one queues.
+
+mod admission;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::sync::watch;
-use tokio::task::LocalSet;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinSet, LocalSet};
 
-use crate::serve;
+use crate::http1;
 use crate::worker::{Shared, Worker};
+use admission::{Admission, Admitted};
 
 const BACKLOG: i32 = 4096;
+
+/// How often workers close upstream connections that have been idle for too long.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Binds a listening socket.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
@@ -30,39 +38,58 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// The running data plane.
 pub struct Gateway {
-    workers: Vec<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
     draining: watch::Sender<bool>,
+}
+
+/// A connection on its way to a worker.
+struct Accepted {
+    stream: std::net::TcpStream,
+    peer: IpAddr,
+    admitted: Admitted,
+}
+
+/// Where a worker gets its connections from.
+struct Desk {
+    queue: mpsc::UnboundedSender<Accepted>,
+    connections: Arc<AtomicUsize>,
 }
 
 impl Gateway {
     /// Starts `workers` threads that serve what comes in on `listener`.
     pub fn start(listener: TcpListener, shared: &Arc<Shared>, workers: usize, drain: Duration) -> io::Result<Self> {
         let (draining, watcher) = watch::channel(false);
-        let workers = (0..workers)
-            .map(|index| {
-                let listener = listener.try_clone()?;
-                let shared = shared.clone();
-                let watcher = watcher.clone();
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-                std::thread::Builder::new()
-                    .name(format!("gateway-{index}"))
-                    .spawn(move || LocalSet::new().block_on(&runtime, run(listener, shared, watcher, drain)))
-            })
-            .collect::<io::Result<_>>()?;
-        drop(listener);
-        Ok(Self { workers, draining })
+        let mut threads = Vec::new();
+        let mut desks = Vec::new();
+        for index in 0..workers {
+            let (queue, accepted) = mpsc::unbounded_channel();
+            let worker = WorkerThread { shared: shared.clone(), workers, accepted, draining: watcher.clone(), drain };
+            desks.push(Desk { queue, connections: Arc::default() });
+            threads.push(spawn(format!("gateway-{index}"), move || worker.run())?);
+        }
+        let shared = shared.clone();
+        threads.push(spawn("accept".to_owned(), move || accept(listener, desks, shared, watcher))?);
+        Ok(Self { threads, draining })
     }
 
     /// Stops accepting, finishes what is under way up to the drain deadline, and ends.
     pub fn stop(self) {
         let _ = self.draining.send(true);
-        for worker in self.workers {
-            let _ = worker.join();
+        for thread in self.threads {
+            let _ = thread.join();
         }
     }
 }
 
-async fn run(listener: TcpListener, shared: Arc<Shared>, mut draining: watch::Receiver<bool>, drain: Duration) {
+fn spawn<F: Future<Output = ()> + 'static>(
+    name: String,
+    run: impl FnOnce() -> F + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name(name).spawn(move || LocalSet::new().block_on(&runtime, run()))
+}
+
+async fn accept(listener: TcpListener, desks: Vec<Desk>, shared: Arc<Shared>, mut draining: watch::Receiver<bool>) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
@@ -70,34 +97,81 @@ async fn run(listener: TcpListener, shared: Arc<Shared>, mut draining: watch::Re
             return;
         }
     };
-    let worker = Rc::new(Worker::new(shared));
-    let mut connections = tokio::task::JoinSet::new();
-    let mut sweep = tokio::time::interval(Duration::from_secs(5));
+    let mut admission = Admission::new(&shared.limits);
+    let mut turn = 0;
     loop {
-        let stop = async {
-            let _ = draining.wait_for(|draining| *draining).await;
+        let accepted = tokio::select! {
+            _ = draining.wait_for(|draining| *draining) => return,
+            accepted = listener.accept() => accepted,
         };
-        tokio::select! {
-            () = stop => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => {
-                    // Answers are written whole; waiting to fill a segment would only delay them.
-                    let _ = stream.set_nodelay(true);
-                    connections.spawn_local(serve::connection(worker.clone(), stream, peer.ip(), draining.clone()));
-                }
-                Err(error) => {
-                    // Out of file descriptors: accepting again at once would only burn the core.
-                    tracing::error!(target: "gateway", error = %error, "accepting a connection failed");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            },
-            _ = connections.join_next(), if !connections.is_empty() => {}
-            _ = sweep.tick() => worker.pool.sweep(),
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors: accepting again at once would only burn the core.
+                tracing::error!(target: "gateway", error = %error, "accepting a connection failed");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let Ok(stream) = stream.into_std() else { continue };
+        // The one that has the fewest; among equals in turn.
+        turn += 1;
+        let desk = (0..desks.len())
+            .map(|step| &desks[(turn + step) % desks.len()])
+            .min_by_key(|desk| desk.connections.load(Ordering::Relaxed));
+        let Some(desk) = desk else { return };
+        match admission.admit(peer.ip(), &desk.connections, &shared.telemetry.metrics) {
+            // Answers are written whole; waiting to fill a segment would only delay them.
+            Ok(admitted) => {
+                let _ = stream.set_nodelay(true);
+                let _ = desk.queue.send(Accepted { stream, peer: peer.ip(), admitted });
+            }
+            Err(refused) => refused.tell(&stream),
         }
     }
-    drop(listener);
-    let ended = tokio::time::timeout(drain, async { while connections.join_next().await.is_some() {} }).await;
-    if ended.is_err() {
-        tracing::warn!(target: "gateway", connections = connections.len() as u64, "drain deadline passed, closing what is left");
+}
+
+struct WorkerThread {
+    shared: Arc<Shared>,
+    workers: usize,
+    accepted: mpsc::UnboundedReceiver<Accepted>,
+    draining: watch::Receiver<bool>,
+    drain: Duration,
+}
+
+impl WorkerThread {
+    async fn run(mut self) {
+        let worker = Rc::new(Worker::new(self.shared.clone(), self.workers));
+        let mut connections = JoinSet::new();
+        let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
+        loop {
+            tokio::select! {
+                _ = self.draining.wait_for(|draining| *draining) => break,
+                accepted = self.accepted.recv() => match accepted {
+                    Some(accepted) => drop(connections.spawn_local(connection(worker.clone(), accepted))),
+                    None => break,
+                },
+                _ = connections.join_next(), if !connections.is_empty() => {}
+                _ = sweep.tick() => worker.pool.sweep(),
+            }
+        }
+        // What was accepted before the stop is still served.
+        while let Ok(accepted) = self.accepted.try_recv() {
+            connections.spawn_local(connection(worker.clone(), accepted));
+        }
+        worker.drain();
+        let ended = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(self.drain, ended).await.is_err() {
+            let left = connections.len() as u64;
+            tracing::warn!(target: "gateway", connections = left, "drain deadline passed, closing what is left");
+        }
     }
+}
+
+async fn connection(worker: Rc<Worker>, accepted: Accepted) {
+    let Accepted { stream, peer, admitted } = accepted;
+    if let Ok(stream) = TcpStream::from_std(stream) {
+        http1::server::serve(worker, stream, peer).await;
+    }
+    drop(admitted);
 }

@@ -3,18 +3,17 @@
 //! sanitize → own paths → match → guard, CORS, key sources → authenticate → limit, validate, transform → upstream →
 //! the policies' response side in reverse → record.
 
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use http::header::{self, HeaderValue};
-use http::{HeaderMap, Method, Request, Response, request};
-use hyper::body::Incoming;
+use http::{HeaderMap, Method, Response, request};
 use smallvec::SmallVec;
 
 use crate::authenticate::authenticate;
 use crate::body::Body;
+use crate::client::Client;
 use crate::error::{Refusal, Rejection};
 use crate::exchange::{Exchange, Flow, is_preflight};
 use crate::forward;
@@ -26,42 +25,53 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::api::{CompiledApi, CompiledRoute};
 use crate::snapshot::policy::{BoundPolicy, resolve};
 use crate::upstream;
-use crate::worker::Worker;
+use crate::worker::{InFlight, Worker};
+
+/// An answer and its record, which is to be dropped when the answer is written.
+pub struct Answer {
+    /// The answer.
+    pub response: Response<Body>,
+    /// Its record.
+    pub record: Record,
+}
 
 /// Answers one request.
 pub async fn handle(
-    worker: Rc<Worker>,
-    peer: IpAddr,
+    worker: &Worker,
+    client: &Client,
     request_id: Rc<str>,
-    request: Request<Incoming>,
-) -> Response<Body> {
+    in_flight: InFlight,
+    head: request::Parts,
+    body: Body,
+) -> Answer {
     let snapshot = worker.snapshot();
-    let (head, body) = request.into_parts();
-    let client_ip = forward::client_address(&head.headers, peer, |address| worker.shared.trusts(address));
+    let client_ip = forward::client_address(&head.headers, client.peer, |address| worker.shared.trusts(address));
     let mut record = Record::new(worker.shared.telemetry.clone(), head.method.clone(), head.uri.path(), client_ip);
     record.request_id = request_id;
-    let response = walk(&worker, &snapshot, peer, head, body, &mut record).await;
+    record.in_flight = Some(in_flight);
+    let response = walk(worker, &snapshot, client, head, body, &mut record).await;
     finish(response, record)
 }
 
 async fn walk(
     worker: &Worker,
     snapshot: &Snapshot,
-    peer: IpAddr,
+    client: &Client,
     head: request::Parts,
-    body: Incoming,
+    body: Body,
     record: &mut Record,
 ) -> Response<Body> {
-    let target = match sanitize::target(&head) {
+    let limits = worker.limits();
+    let target = match sanitize::target(&head, limits.uri_bytes) {
         Ok(target) => target,
         Err(rejection) => return refuse(rejection, record),
     };
-    worker.shared.drill(&target.path);
-    if let Some(answer) = own::answer(&worker.shared, &head.method, &target.path) {
+    worker.shared.drill(target.path());
+    if let Some(answer) = own::answer(&worker.shared, &head.method, target.path()) {
         record.is_own = true;
         return answer.unwrap_or_else(|rejection| refuse(rejection, record));
     }
-    let Some(api) = snapshot.router.find(&target.host, &target.path) else {
+    let Some(api) = snapshot.router.find(&target.host, target.path()) else {
         return refuse(Refusal::NoRoute.into(), record);
     };
     record.api = Some(api.clone());
@@ -72,14 +82,14 @@ async fn walk(
     let plan = ForwardPlan {
         connect_timeout: api.upstream.connect_timeout,
         response_timeout: api.upstream.response_timeout,
-        body_limit: None,
+        body_limit: (limits.body_bytes > 0).then_some(limits.body_bytes),
     };
     let mut x = Exchange {
         snapshot,
         api,
         route,
         head,
-        path: &target.path,
+        path: target.path(),
         client_ip: record.client_ip,
         key_sources: None,
         caller: None,
@@ -92,27 +102,15 @@ async fn walk(
         None => judge(&mut x, record).await,
     };
     let answer = match judged {
-        Ok(()) => {
-            forward::remove_hop_by_hop(&mut x.head.headers);
-            x.head.headers.remove(header::EXPECT);
-            forward::add_forwarded(
-                &mut x.head.headers,
-                peer,
-                worker.shared.trusts(peer),
-                &target.authority,
-                &http::uri::Scheme::HTTP,
-            );
-            if let Ok(id) = HeaderValue::from_str(&record.request_id) {
-                x.head.headers.insert(X_REQUEST_ID, id);
-            }
-            upstream::send(&worker.pool, &mut x, &target, body, record).await.map(from_upstream)
-        }
+        Ok(()) => upstream::send(worker, &mut x, &target, client, body, record).await,
         Err(Stop::Reply(answer)) => Ok(*answer),
         Err(Stop::Refuse(rejection)) => Err(*rejection),
     };
     let response = answer.unwrap_or_else(|rejection| refuse(rejection, record));
     let (mut head, body) = response.into_parts();
-    head.headers.extend(std::mem::take(&mut x.response_headers));
+    if !x.response_headers.is_empty() {
+        head.headers.extend(std::mem::take(&mut x.response_headers));
+    }
     // A refusal passes the response side of all the route's policies, also of those that were not asked any more.
     for bound in route.chain.iter().rev().filter(|bound| x.ran.iter().all(|ran| ran.policy.id != bound.policy.id)) {
         bound.policy.rule.response(&x, &mut head);
@@ -136,7 +134,7 @@ fn matched_route<'s>(
             .and_then(|method| Method::from_bytes(method.as_bytes()).ok()),
         false => None,
     };
-    api.route(api.rest(&target.path), asked.as_ref().unwrap_or(&head.method))
+    api.route(api.rest(target.path()), asked.as_ref().unwrap_or(&head.method))
 }
 
 enum Stop {
@@ -203,24 +201,16 @@ async fn ask<'s>(bound: &'s BoundPolicy, x: &mut Exchange<'s>, record: &mut Reco
     }
 }
 
-fn from_upstream(response: Response<Body>) -> Response<Body> {
-    let (mut head, body) = response.into_parts();
-    forward::remove_hop_by_hop(&mut head.headers);
-    forward::add_via(&mut head.headers);
-    Response::from_parts(head, body)
-}
-
 fn refuse(rejection: Rejection, record: &mut Record) -> Response<Body> {
     record.refused(rejection.refusal);
     rejection.into_response(&record.request_id)
 }
 
-/// Sends the request's id back and records the answer when its body ends.
-pub fn finish(response: Response<Body>, mut record: Record) -> Response<Body> {
-    let (mut head, body) = response.into_parts();
+/// Sends the request's id back.
+pub fn finish(mut response: Response<Body>, mut record: Record) -> Answer {
     if let Ok(id) = HeaderValue::from_str(&record.request_id) {
-        head.headers.insert(X_REQUEST_ID, id);
+        response.headers_mut().insert(X_REQUEST_ID, id);
     }
-    record.status = head.status.as_u16();
-    Response::from_parts(head, body.recorded(record))
+    record.status = response.status().as_u16();
+    Answer { response, record }
 }

@@ -14,6 +14,7 @@ use crate::snapshot::consumer::CompiledConsumer;
 use crate::telemetry::access_log;
 use crate::telemetry::log::Sink;
 use crate::telemetry::metrics::Metrics;
+use crate::worker::InFlight;
 
 /// Where records go.
 #[derive(Debug, Clone)]
@@ -57,6 +58,8 @@ pub struct Record {
     pub is_own: bool,
     /// Bytes of the answer's body so far.
     pub bytes_sent: u64,
+    /// Counts the request as long as it is being answered.
+    pub in_flight: Option<InFlight>,
 }
 
 impl Record {
@@ -79,6 +82,7 @@ impl Record {
             error: None,
             is_own: false,
             bytes_sent: 0,
+            in_flight: None,
         }
     }
 

@@ -3,16 +3,13 @@
 use std::borrow::Cow;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Version, request};
+use http::{Method, Uri, Version, request};
 use uuid::Uuid;
 
 use crate::error::{Refusal, Rejection};
 
 /// The header that carries the request's id.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// The longest path with query that is taken.
-const LONGEST_URI: usize = 16 * 1024;
 
 /// What a request is for.
 #[derive(Debug)]
@@ -21,23 +18,34 @@ pub struct Target {
     pub authority: HeaderValue,
     /// The host in lowercase, without its port.
     pub host: Box<str>,
+    uri: Uri,
+    /// Where it is spelled differently than in `uri`.
+    normalised: Option<Box<str>>,
+}
+
+impl Target {
     /// The path, normalised; the one that is matched is the one that is forwarded.
-    pub path: Box<str>,
+    pub fn path(&self) -> &str {
+        self.normalised.as_deref().unwrap_or_else(|| self.uri.path())
+    }
 }
 
 /// Checks a request's head (RFC 9112 section 3.2, RFC 3986 section 6.2).
-pub fn target(head: &request::Parts) -> Result<Target, Rejection> {
+pub fn target(head: &request::Parts, longest: usize) -> Result<Target, Rejection> {
     if head.method == Method::CONNECT {
         return Err(bad("CONNECT is not served"));
     }
     let authority = authority(head)?;
     let text = authority.to_str().map_err(|_| bad("the Host has bytes that no host has"))?;
     let host = host(text).ok_or_else(|| bad("the Host is not a host"))?;
-    if head.uri.path_and_query().is_some_and(|target| target.as_str().len() > LONGEST_URI) {
-        return Err(Rejection::new(Refusal::UriTooLong, format!("at most {LONGEST_URI} bytes are taken")));
+    if head.uri.path_and_query().is_some_and(|target| target.as_str().len() > longest) {
+        return Err(Rejection::new(Refusal::UriTooLong, format!("at most {longest} bytes are taken")));
     }
-    let path = normalise(head.uri.path()).map_err(bad)?;
-    Ok(Target { host, path: path.into(), authority })
+    let normalised = match normalise(head.uri.path()).map_err(bad)? {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(path) => Some(path.into()),
+    };
+    Ok(Target { host, uri: head.uri.clone(), normalised, authority })
 }
 
 fn bad(detail: &'static str) -> Rejection {

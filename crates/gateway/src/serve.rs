@@ -1,78 +1,66 @@
-//! One client connection: HTTP/1.1 requests in, answers out, and no panic past it.
+//! One request, whatever protocol it came over: counted, answered, and no panic past it.
 
-use std::convert::Infallible;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use futures_util::FutureExt;
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
-use tokio::sync::watch;
+use http::header::{self, HeaderValue};
+use http::{Method, request};
 
 use crate::body::Body;
+use crate::client::Client;
 use crate::error::{Refusal, Rejection};
-use crate::pipeline;
+use crate::pipeline::{self, Answer};
 use crate::record::Record;
 use crate::sanitize;
 use crate::worker::Worker;
 
-/// How long a client may take to send a request's head, and how long a connection may be silent before one.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The most header lines of a request.
-const MOST_HEADERS: usize = 128;
-
-/// The most bytes of a request's head.
-const LARGEST_HEAD: usize = 64 * 1024;
-
-/// Serves a connection until it ends, or, when `draining` turns true, until its current request is answered.
-pub async fn connection(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr, mut draining: watch::Receiver<bool>) {
-    let metrics = worker.shared.telemetry.metrics.clone();
-    metrics.connections.fetch_add(1, Ordering::Relaxed);
-    let service = service_fn(|request| guarded(worker.clone(), peer, request));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_headers(MOST_HEADERS)
-        .max_buf_size(LARGEST_HEAD)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    let drained = async {
-        let _ = draining.wait_for(|draining| *draining).await;
+/// Answers a request. A panic in it is answered 500, logged, and harms no other.
+pub async fn answer(worker: &Rc<Worker>, client: &Client, head: request::Parts, body: Body) -> Answer {
+    let request_id: Rc<str> = sanitize::request_id(&head.headers).into();
+    let Some(in_flight) = worker.admit() else {
+        let rejection = Rejection::from(Refusal::Overloaded).with(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        return refused(worker, client.peer, head.method, head.uri.path(), request_id, rejection);
     };
-    tokio::select! {
-        // Whatever ends a connection has been recorded with its last request.
-        _ = connection.as_mut() => {}
-        () = drained => {
-            connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
-        }
-    }
-    metrics.connections.fetch_sub(1, Ordering::Relaxed);
+    let method = head.method.clone();
+    let uri = head.uri.clone();
+    let answering = pipeline::handle(worker, client, request_id.clone(), in_flight, head, body);
+    AssertUnwindSafe(answering).catch_unwind().await.unwrap_or_else(|cause| {
+        let cause = cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref::<&str>().copied());
+        tracing::error!(target: "gateway", path = uri.path(), request_id = &*request_id, error = cause.unwrap_or("no message"), "PANIC recovery triggered");
+        worker.shared.telemetry.metrics.panics.fetch_add(1, Ordering::Relaxed);
+        refused(worker, client.peer, method, uri.path(), request_id, Refusal::Internal.into())
+    })
 }
 
-/// A panic in one request is answered 500, logged, and harms no other.
-async fn guarded(worker: Rc<Worker>, peer: IpAddr, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    let method = request.method().clone();
-    let path: Box<str> = request.uri().path().into();
-    let request_id: Rc<str> = sanitize::request_id(request.headers()).into();
-    let telemetry = worker.shared.telemetry.clone();
-    let answer = AssertUnwindSafe(pipeline::handle(worker, peer, request_id.clone(), request)).catch_unwind().await;
-    Ok(answer.unwrap_or_else(|cause| {
-        let cause = cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref::<&str>().copied());
-        tracing::error!(target: "gateway", path = &*path, request_id = &*request_id, error = cause.unwrap_or("no message"), "PANIC recovery triggered");
-        telemetry.metrics.panics.fetch_add(1, Ordering::Relaxed);
-        let mut record = Record::new(telemetry, method, &path, peer);
-        record.request_id = request_id;
-        record.refused(Refusal::Internal);
-        let response = Rejection::from(Refusal::Internal).into_response(&record.request_id);
-        pipeline::finish(response, record)
-    }))
+/// The answer to bytes that are not a request. The record tells as much of them as could be read.
+pub fn refused_head(worker: &Rc<Worker>, peer: IpAddr, bytes: &[u8], rejection: Rejection) -> Answer {
+    const MOST_SHOWN: usize = 256;
+    let line = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+    let mut words = line.split(|byte| *byte == b' ');
+    let method =
+        words.next().and_then(|word| Method::from_bytes(word).ok()).filter(|method| method.as_str().len() <= 32);
+    let path = words.next().unwrap_or_default().split(|byte| *byte == b'?').next().unwrap_or_default();
+    let path = String::from_utf8_lossy(&path[..path.len().min(MOST_SHOWN)]);
+    let request_id: Rc<str> = sanitize::request_id(&http::HeaderMap::new()).into();
+    let unknown = || Method::from_bytes(b"-").unwrap_or_default();
+    refused(worker, peer, method.unwrap_or_else(unknown), &path, request_id, rejection)
+}
+
+/// The answer to a request that is refused before it is looked at.
+pub fn refused(
+    worker: &Worker,
+    peer: IpAddr,
+    method: Method,
+    path: &str,
+    request_id: Rc<str>,
+    rejection: Rejection,
+) -> Answer {
+    let mut record = Record::new(worker.shared.telemetry.clone(), method, path, peer.to_canonical());
+    record.request_id = request_id;
+    record.refused(rejection.refusal);
+    let response = rejection.into_response(&record.request_id);
+    pipeline::finish(response, record)
 }

@@ -1,28 +1,35 @@
 //! Calls an upstream: picks a target, gets a connection, sends, waits for the head of the answer.
 
 pub mod connect;
+mod head;
 pub mod pool;
 
-use std::cell::Cell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use http::uri::{PathAndQuery, Scheme};
-use http::{Method, Request, Response, request};
-use hyper::body::Incoming;
+use http::uri::Scheme;
+use http::{Method, Response, StatusCode, Version};
+use http_body::Body as _;
+use smallvec::SmallVec;
 
-use crate::body::Body;
-use crate::config::upstream::{self, Upstream};
+use crate::body::{Body, BodyError};
+use crate::client::Client;
+use crate::config::upstream::{self as config, Upstream};
 use crate::error::{Refusal, Rejection};
 use crate::exchange::Exchange;
+use crate::forward;
+use crate::http1::decode::Framing;
+use crate::http1::upstream::{self, Failure, Pump, Terms};
+use crate::http1::{ResponseBody, Wire};
 use crate::policy::body_limit;
 use crate::problem::Problem;
 use crate::record::Record;
 use crate::sanitize::Target;
 use crate::upstream::connect::ConnectError;
-use crate::upstream::pool::{Lease, Pool};
+use crate::upstream::head::Head;
+use crate::upstream::pool::Lease;
+use crate::worker::Worker;
 
 /// An upstream ready for use.
 #[derive(Debug)]
@@ -39,6 +46,8 @@ pub struct CompiledUpstream {
     pub response_timeout: Duration,
     /// How long an idle connection is kept.
     pub idle_timeout: Duration,
+    /// How long the upstream may be silent in the middle of an answer.
+    pub read_timeout: Duration,
 }
 
 /// One target ready for use.
@@ -72,6 +81,7 @@ impl CompiledUpstream {
             connect_timeout: Duration::from_millis(config.connect_timeout_ms),
             response_timeout: Duration::from_millis(config.response_timeout_ms),
             idle_timeout: config.idle_timeout(),
+            read_timeout: Duration::from_millis(config.read_timeout_ms),
         })
     }
 }
@@ -79,7 +89,7 @@ impl CompiledUpstream {
 impl CompiledTarget {
     fn compile(url: &str) -> Result<Self, Problem> {
         let fault = |why: &str| Problem::new("/upstream/targets", why, "http://host[:port][/path]").found(url);
-        let uri = upstream::check_url(url).map_err(fault)?;
+        let uri = config::check_url(url).map_err(fault)?;
         let authority = uri.authority().ok_or_else(|| fault("the URL has no host"))?;
         let scheme = uri.scheme().cloned().ok_or_else(|| fault("the URL has no scheme"))?;
         let default_port = if scheme == Scheme::HTTPS { 443 } else { 80 };
@@ -118,31 +128,30 @@ fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
+/// How long a connection is used at most, so that a change behind a load balancer is noticed.
+const CONNECTION_AGE: Duration = Duration::from_secs(3600);
+
 /// Why an attempt got no answer.
-enum Failure {
+enum Missed {
     /// Nothing was sent, so another target may be tried with the same body.
     Connect(ConnectError, Body),
-    /// The pooled connection was closed before the request left; it comes back whole.
-    Stale(Box<Request<Body>>),
     /// The request may have been seen.
-    Broken(hyper::Error),
-    /// There was no answer in time.
-    Timeout,
+    Failed(Failure),
 }
 
 /// Sends the request of an exchange to its upstream.
 pub async fn send(
-    pool: &Rc<Pool>,
+    worker: &Worker,
     x: &mut Exchange<'_>,
     target: &Target,
-    body: Incoming,
+    client: &Client,
+    body: Body,
     record: &mut Record,
 ) -> Result<Response<Body>, Rejection> {
     let upstream = &x.api.upstream;
-    let exceeded = Rc::new(Cell::new(false));
     let mut body = match x.plan.body_limit {
-        Some(limit) => Body::limited(body, limit, exceeded.clone()),
-        None => Body::Streamed(body),
+        Some(limit) => body.limited(limit),
+        None => body,
     };
     if upstream.schedule.is_empty() {
         record.upstream_failed(3);
@@ -151,8 +160,15 @@ pub async fn send(
             format!("upstream {} has no target with a weight above 0", upstream.name),
         ));
     }
+    let framing = match body.size_hint().exact() {
+        Some(length) => Framing::Length(length),
+        None => Framing::Chunked,
+    };
+    let request_id = record.request_id.clone();
+    let is_trusted = worker.shared.trusts(client.peer);
+    let head = Head { x, target, client, is_trusted, request_id: &request_id, framing };
     let turn = upstream.next.fetch_add(1, Ordering::Relaxed);
-    let mut tried: Vec<usize> = Vec::new();
+    let mut tried: SmallVec<[usize; 4]> = SmallVec::new();
     let mut last = None;
     for step in 0..upstream.schedule.len() {
         let index = upstream.schedule[(turn.wrapping_add(step)) % upstream.schedule.len()];
@@ -162,32 +178,31 @@ pub async fn send(
         tried.push(index);
         let chosen = &upstream.targets[index];
         record.target = Some(chosen.origin.clone());
-        let head = upstream_head(x, chosen, target);
         let started = Instant::now();
-        match attempt(pool, x, chosen, head, body).await {
+        let failure = match attempt(worker, &head, chosen, body).await {
             Ok(response) => {
                 record.upstream_duration = Some(started.elapsed());
                 return Ok(response);
             }
-            Err(Failure::Connect(error, unsent)) => {
+            Err(Missed::Connect(error, unsent)) => {
                 body = unsent;
                 last = Some((chosen, error));
+                continue;
             }
-            Err(Failure::Stale(_)) => {
-                return Err(failed(record, x, chosen, 1, Refusal::UpstreamFailed, "it closed the connection"));
+            Err(Missed::Failed(failure)) => failure,
+        };
+        return Err(match failure {
+            Failure::Closed => {
+                let why = "it closed the connection without an answer";
+                failed(record, x, chosen, 1, Refusal::UpstreamFailed, why)
             }
-            Err(Failure::Broken(_)) if exceeded.get() => {
-                return Err(body_limit::too_large(x.plan.body_limit.unwrap_or_default()));
-            }
-            Err(Failure::Broken(error)) => {
-                let why = plain_words(&error);
-                return Err(failed(record, x, chosen, 1, Refusal::UpstreamFailed, &why));
-            }
-            Err(Failure::Timeout) => {
+            Failure::Broken(why) => failed(record, x, chosen, 1, Refusal::UpstreamFailed, &why),
+            Failure::Timeout => {
                 let why = format!("no answer within {} ms", x.plan.response_timeout.as_millis());
-                return Err(failed(record, x, chosen, 2, Refusal::UpstreamTimeout, &why));
+                failed(record, x, chosen, 2, Refusal::UpstreamTimeout, &why)
             }
-        }
+            Failure::Body(error) => of_body(&error),
+        });
     }
     let Some((chosen, error)) = last else { return Err(Refusal::NoTarget.into()) };
     match error {
@@ -196,6 +211,15 @@ pub async fn send(
             Err(failed(record, x, chosen, 2, Refusal::UpstreamTimeout, &why))
         }
         other => Err(failed(record, x, chosen, 0, Refusal::UpstreamUnreachable, &other.to_string())),
+    }
+}
+
+/// What is wrong with a request whose body broke off.
+fn of_body(error: &BodyError) -> Rejection {
+    match error {
+        BodyError::TooLarge(limit) => body_limit::too_large(*limit),
+        BodyError::ClientSilent => Refusal::RequestTimeout.into(),
+        other => Rejection::new(Refusal::BadRequest, other.to_string()),
     }
 }
 
@@ -223,95 +247,64 @@ fn failed(
     Rejection::new(refusal, format!("upstream {} at {}: {why}", x.api.upstream.name, target.origin))
 }
 
-fn plain_words(error: &hyper::Error) -> String {
-    if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
-        "it closed the connection without an answer".to_owned()
-    } else if error.is_parse() {
-        "its answer is not HTTP".to_owned()
-    } else {
-        error.to_string()
-    }
-}
-
-/// The request as this target sees it. Its URL is built from parts, so no path can become a host.
-fn upstream_head(x: &Exchange<'_>, chosen: &CompiledTarget, target: &Target) -> request::Parts {
-    let path = if x.api.strip_path { x.api.rest(&target.path) } else { &target.path };
-    let query = x.head.uri.query();
-    let mut text = String::with_capacity(chosen.prefix.len() + path.len() + query.map_or(0, |query| query.len() + 1));
-    text.push_str(&chosen.prefix);
-    text.push_str(path);
-    if let Some(query) = query {
-        text.push('?');
-        text.push_str(query);
-    }
-    let (mut head, ()) = Request::new(()).into_parts();
-    head.method = x.head.method.clone();
-    head.headers = x.head.headers.clone();
-    head.headers.insert(http::header::HOST, chosen.authority.clone());
-    head.uri = PathAndQuery::try_from(text).map(Into::into).unwrap_or_default();
-    head
-}
-
 async fn attempt(
-    pool: &Rc<Pool>,
-    x: &Exchange<'_>,
+    worker: &Worker,
+    head: &Head<'_, '_>,
     target: &CompiledTarget,
-    head: request::Parts,
     body: Body,
-) -> Result<Response<Body>, Failure> {
-    let deadline = tokio::time::Instant::now() + x.plan.response_timeout;
-    let mut request = Request::from_parts(head, body);
-    // A pooled connection may have been closed by the other side in the meantime: the next one is tried, and a request
-    // without a body that may be repeated (RFC 9110 section 9.2.2) is repeated on a fresh connection.
-    while let Some(lease) = pool.take(&target.origin) {
-        let again = repeatable(&request);
-        match exchange(lease, request, deadline).await {
-            Err(Failure::Stale(unsent)) => request = *unsent,
-            Err(Failure::Broken(error)) if error.is_incomplete_message() => match again {
-                Some(copy) => {
-                    request = copy;
-                    break;
-                }
-                None => return Err(Failure::Broken(error)),
-            },
-            done => return done,
+) -> Result<Response<Body>, Missed> {
+    let upstream = &head.x.api.upstream;
+    let can_repeat = is_repeatable(&head.x.head.method) && body.is_end_stream();
+    let mut pump = Pump::new(body, head.framing);
+    // A pooled connection may have been closed by the other side in the meantime: a request without a body that may be
+    // repeated (RFC 9110 section 9.2.2) is repeated on a fresh one.
+    if let Some((wire, lease)) = worker.pool.take(&target.origin, upstream.idle_timeout) {
+        match exchange(head, target, wire, lease, pump).await {
+            Err(Failure::Closed) if can_repeat => pump = Pump::new(Body::empty(), head.framing),
+            done => return done.map_err(Missed::Failed),
         }
     }
-    let lease = match pool.connect(target, x.plan.connect_timeout, x.api.upstream.idle_timeout).await {
-        Ok(lease) => lease,
-        Err(error) => return Err(Failure::Connect(error, request.into_body())),
+    let stream = match connect::connect(target, head.x.plan.connect_timeout).await {
+        Ok(stream) => stream,
+        Err(error) => return Err(Missed::Connect(error, pump.into_body())),
     };
-    exchange(lease, request, deadline).await
+    let lease = worker.pool.lease(&target.origin, upstream.idle_timeout, CONNECTION_AGE);
+    exchange(head, target, Wire::new(stream), lease, pump).await.map_err(Missed::Failed)
 }
 
-fn repeatable(request: &Request<Body>) -> Option<Request<Body>> {
-    let safe = matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE
-    );
-    if !safe || !hyper::body::Body::is_end_stream(request.body()) {
-        return None;
-    }
-    let mut copy = Request::new(Body::empty());
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    Some(copy)
+fn is_repeatable(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE)
 }
 
 async fn exchange(
-    mut lease: Lease,
-    request: Request<Body>,
-    deadline: tokio::time::Instant,
+    head: &Head<'_, '_>,
+    target: &CompiledTarget,
+    mut wire: Wire,
+    lease: Lease,
+    mut pump: Pump,
 ) -> Result<Response<Body>, Failure> {
-    match tokio::time::timeout_at(deadline, lease.sender().try_send_request(request)).await {
-        Ok(Ok(response)) => Ok(response.map(|body| lease.into_body(body))),
-        Ok(Err(mut error)) => match error.take_message() {
-            Some(unsent) => Err(Failure::Stale(Box::new(unsent))),
-            None => Err(Failure::Broken(error.into_error())),
-        },
-        Err(_) => Err(Failure::Timeout),
+    head.write(&mut wire.out.prefix, target);
+    let x = head.x;
+    let client = head.client;
+    let terms = Terms { method: &x.head.method, timeout: x.plan.response_timeout, deadline: &client.deadline };
+    let answer = upstream::exchange(&mut wire, &mut pump, &terms, |status, headers, cx| {
+        if let Some(connection) = client.connection.as_ref().filter(|_| x.head.version == Version::HTTP_11) {
+            connection.interim(status, headers, cx);
+        }
+    })
+    .await?;
+    if answer.status == StatusCode::SWITCHING_PROTOCOLS && !(client.websocket && answer.websocket) {
+        return Err(Failure::Broken("it switches to a protocol that nobody asked for".to_owned()));
     }
+    let body = match answer.status {
+        StatusCode::SWITCHING_PROTOCOLS => Body::Tunnel(Box::new(wire)),
+        _ => ResponseBody::body(&answer, wire, pump, lease, x.api.upstream.read_timeout),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
+    forward::add_via(response.headers_mut());
+    Ok(response)
 }
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! One thread of the data plane, and what all of them share.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
+use tokio::sync::Notify;
 
+use crate::client::ClientLimits;
 use crate::own::Expose;
 use crate::record::Telemetry;
 use crate::snapshot::Snapshot;
@@ -21,6 +23,8 @@ pub struct Shared {
     pub telemetry: Telemetry,
     /// What is served besides traffic.
     pub expose: Expose,
+    /// What a client may cost.
+    pub limits: ClientLimits,
     /// Peers whose `X-Forwarded-*` are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// A path whose requests panic on purpose, to rehearse the alarm.
@@ -30,6 +34,9 @@ pub struct Shared {
 impl Shared {
     /// Whether what this address forwards is believed.
     pub fn trusts(&self, address: IpAddr) -> bool {
+        if self.trusted_proxies.is_empty() {
+            return false;
+        }
         let address = address.to_canonical();
         self.trusted_proxies.iter().any(|network| network.contains(&address))
     }
@@ -51,13 +58,44 @@ pub struct Worker {
     pub pool: Rc<Pool>,
     current: RefCell<Rc<Snapshot>>,
     seen: RefCell<Arc<Snapshot>>,
+    is_draining: Cell<bool>,
+    drains: Notify,
+    in_flight: Rc<Cell<usize>>,
+    most_in_flight: usize,
+}
+
+/// A request that is being answered; counted until it is dropped.
+pub struct InFlight(Rc<Cell<usize>>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 impl Worker {
-    /// A worker for this thread.
-    pub fn new(shared: Arc<Shared>) -> Self {
+    /// One of `workers` workers, for this thread.
+    pub fn new(shared: Arc<Shared>, workers: usize) -> Self {
         let seen = shared.snapshot.load_full();
-        Self { shared, pool: Rc::default(), current: RefCell::new(Rc::new((*seen).clone())), seen: RefCell::new(seen) }
+        let most_in_flight = match shared.limits.requests_in_flight {
+            0 => usize::MAX,
+            most => most.div_ceil(workers),
+        };
+        Self {
+            shared,
+            pool: Rc::default(),
+            current: RefCell::new(Rc::new((*seen).clone())),
+            seen: RefCell::new(seen),
+            is_draining: Cell::new(false),
+            drains: Notify::new(),
+            in_flight: Rc::default(),
+            most_in_flight,
+        }
+    }
+
+    /// What a client may cost.
+    pub fn limits(&self) -> &ClientLimits {
+        &self.shared.limits
     }
 
     /// The published configuration. Requests of one worker share one handle, so that the count of references to the
@@ -69,5 +107,32 @@ impl Worker {
             *self.seen.borrow_mut() = arc_swap::Guard::into_inner(published);
         }
         self.current.borrow().clone()
+    }
+
+    /// Counts a request in, if there is room for it.
+    pub fn admit(&self) -> Option<InFlight> {
+        if self.in_flight.get() >= self.most_in_flight {
+            return None;
+        }
+        self.in_flight.set(self.in_flight.get() + 1);
+        Some(InFlight(self.in_flight.clone()))
+    }
+
+    /// From now on connections close after the request that they are at.
+    pub fn drain(&self) {
+        self.is_draining.set(true);
+        self.drains.notify_waiters();
+    }
+
+    /// Whether it drains.
+    pub fn is_draining(&self) -> bool {
+        self.is_draining.get()
+    }
+
+    /// Waits until it drains.
+    pub async fn drained(&self) {
+        if !self.is_draining() {
+            self.drains.notified().await;
+        }
     }
 }

@@ -20,8 +20,10 @@ pub mod value;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
+use portunus_gateway::client::ClientLimits;
 use serde_json::Value;
 
 use choice::{Expose, LogFormat, LogLevel};
@@ -160,6 +162,56 @@ settings! {
     /// How many seconds the requests that are being answered get to finish when the process is asked to stop.
     drain_seconds: u64 = "10" { env "PORTUNUS_DRAIN_SECONDS"; Flag("drain-seconds", "SECONDS") }
 
+    /// The most bytes of a request's head.
+    max_head_bytes: usize = "65536" { env "PORTUNUS_MAX_HEAD_BYTES"; Flag("max-head-bytes", "BYTES") }
+
+    /// The most header fields of a request, at most 256.
+    max_head_fields: usize = "128" { env "PORTUNUS_MAX_HEAD_FIELDS"; Flag("max-head-fields", "NUMBER") }
+
+    /// The most bytes of a request's path and query.
+    max_uri_bytes: usize = "16384" { env "PORTUNUS_MAX_URI_BYTES"; Flag("max-uri-bytes", "BYTES") }
+
+    /// The most bytes of a request's body, 1 GiB by default. 0 means no bound. A `body_limit` policy can lower it for an API.
+    max_body_bytes: u64 = "1073741824" { env "PORTUNUS_MAX_BODY_BYTES"; Flag("max-body-bytes", "BYTES") }
+
+    /// How many milliseconds a new connection may be silent.
+    first_byte_timeout_ms: u64 = "10000" { env "PORTUNUS_FIRST_BYTE_TIMEOUT_MS"; Flag("first-byte-timeout-ms", "MS") }
+
+    /// How many milliseconds the head of a request may take from its first byte to its last.
+    head_timeout_ms: u64 = "10000" { env "PORTUNUS_HEAD_TIMEOUT_MS"; Flag("head-timeout-ms", "MS") }
+
+    /// How many milliseconds a client may be silent in the middle of a body.
+    body_timeout_ms: u64 = "30000" { env "PORTUNUS_BODY_TIMEOUT_MS"; Flag("body-timeout-ms", "MS") }
+
+    /// How many milliseconds a client may take nothing of an answer.
+    write_timeout_ms: u64 = "30000" { env "PORTUNUS_WRITE_TIMEOUT_MS"; Flag("write-timeout-ms", "MS") }
+
+    /// How many milliseconds a connection may rest between two requests.
+    idle_timeout_ms: u64 = "75000" { env "PORTUNUS_IDLE_TIMEOUT_MS"; Flag("idle-timeout-ms", "MS") }
+
+    /// How many milliseconds a WebSocket may rest in both directions.
+    websocket_timeout_ms: u64 = "3600000" { env "PORTUNUS_WEBSOCKET_TIMEOUT_MS"; Flag("websocket-timeout-ms", "MS") }
+
+    /// How many milliseconds a client that has stopped sending, and so may be gone, still gets for its answer.
+    half_close_timeout_ms: u64 = "2000" { env "PORTUNUS_HALF_CLOSE_TIMEOUT_MS"; Flag("half-close-timeout-ms", "MS") }
+
+    /// The most requests on one HTTP/1 connection before it is closed. 0 means no bound.
+    max_requests_per_connection: u64 = "0" { env "PORTUNUS_MAX_REQUESTS_PER_CONNECTION"; Flag("max-requests-per-connection", "NUMBER") }
+
+    /// The most client connections; more are answered 503. 0 means no bound but that of the system.
+    max_connections: usize = "0" { env "PORTUNUS_MAX_CONNECTIONS"; Flag("max-connections", "NUMBER") }
+
+    /// The most client connections of one address, or one /64 of IPv6; more are answered 503. 0 means no bound, which is
+    /// right behind a proxy or load balancer.
+    max_connections_per_address: usize = "0" { env "PORTUNUS_MAX_CONNECTIONS_PER_ADDRESS"; Flag("max-connections-per-address", "NUMBER") }
+
+    /// The most requests that are being answered at once, shared by the workers evenly; more are answered 503. 0 means no
+    /// bound.
+    max_requests_in_flight: usize = "20000" { env "PORTUNUS_MAX_REQUESTS_IN_FLIGHT"; Flag("max-requests-in-flight", "NUMBER") }
+
+    /// The most requests at once on one HTTP/2 connection.
+    max_streams_per_connection: u32 = "128" { env "PORTUNUS_MAX_STREAMS_PER_CONNECTION"; Flag("max-streams-per-connection", "NUMBER") }
+
     /// Filter of the log, such as `info,gateway=debug`. Wins over the log level.
     log: Option<LogFilter> = "" { env "PORTUNUS_LOG"; Flag("log", "FILTER") }
 
@@ -179,6 +231,29 @@ impl Settings {
         match &self.database_url {
             Some(DatabaseUrl(path)) => path.clone(),
             None => self.data_dir.join("portunus.db"),
+        }
+    }
+
+    /// What a client may cost.
+    pub fn client_limits(&self) -> ClientLimits {
+        let ms = Duration::from_millis;
+        ClientLimits {
+            head_bytes: self.max_head_bytes,
+            head_fields: self.max_head_fields,
+            uri_bytes: self.max_uri_bytes,
+            body_bytes: self.max_body_bytes,
+            first_byte_timeout: ms(self.first_byte_timeout_ms),
+            head_timeout: ms(self.head_timeout_ms),
+            body_timeout: ms(self.body_timeout_ms),
+            write_timeout: ms(self.write_timeout_ms),
+            idle_timeout: ms(self.idle_timeout_ms),
+            websocket_timeout: ms(self.websocket_timeout_ms),
+            half_close_timeout: ms(self.half_close_timeout_ms),
+            requests_per_connection: self.max_requests_per_connection,
+            connections: self.max_connections,
+            connections_per_address: self.max_connections_per_address,
+            requests_in_flight: self.max_requests_in_flight,
+            streams_per_connection: self.max_streams_per_connection,
         }
     }
 

@@ -92,6 +92,7 @@ async fn serve(
             health: settings.gateway_expose.contains(&Expose::Health),
             metrics: settings.gateway_expose.contains(&Expose::Metrics),
         },
+        limits: settings.client_limits(),
         trusted_proxies: settings.trusted_proxies.clone(),
         panic_drill_path: settings.drill_panic_path.clone(),
     });

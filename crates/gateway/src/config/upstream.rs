@@ -28,6 +28,10 @@ pub struct Upstream {
     #[serde(default = "response_timeout_ms")]
     #[schemars(range(min = 1, max = 3_600_000))]
     pub response_timeout_ms: u64,
+    /// How long the upstream may be silent in the middle of an answer, in milliseconds.
+    #[serde(default = "read_timeout_ms")]
+    #[schemars(range(min = 1, max = 86_400_000))]
+    pub read_timeout_ms: u64,
     /// How long an idle connection is kept for the next request, in milliseconds.
     #[serde(default = "idle_timeout_ms")]
     #[schemars(range(min = 0, max = 3_600_000))]
@@ -62,6 +66,10 @@ fn connect_timeout_ms() -> u64 {
 
 fn response_timeout_ms() -> u64 {
     60_000
+}
+
+fn read_timeout_ms() -> u64 {
+    300_000
 }
 
 fn idle_timeout_ms() -> u64 {

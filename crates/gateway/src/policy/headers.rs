@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CompileEnv, Phase, Policy};
 use crate::exchange::{Exchange, Flow};
-use crate::forward;
+use crate::http1::encode;
 use crate::problem::Problem;
 use crate::schema::escape;
 
@@ -116,7 +116,7 @@ fn changes(path: &str, config: &HeaderChanges, problems: &mut Vec<Problem>) -> C
 
 fn header_name(place: &str, name: &str, problems: &mut Vec<Problem>) -> Option<HeaderName> {
     let problem = match HeaderName::try_from(name) {
-        Ok(name) if forward::is_framing(&name) || name == header::HOST => {
+        Ok(name) if encode::is_own(&name) || name == header::HOST => {
             Problem::new(place, "this header belongs to the connection, and Portunus sets it", "another header")
         }
         Ok(name) => return Some(name),

@@ -246,7 +246,7 @@ impl RateLimit {
 }
 
 /// One household has one IPv6 /64, and may use any address in it.
-fn network(address: IpAddr) -> [u8; 8] {
+pub fn network(address: IpAddr) -> [u8; 8] {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
             let [a, b, c, d] = v4.octets();

@@ -112,6 +112,8 @@ pub struct Metrics {
     pub own: ApiMetrics,
     /// Open client connections.
     pub connections: AtomicU64,
+    /// Connections that were not let in.
+    pub connections_refused: AtomicU64,
     /// Panics that were caught.
     pub panics: AtomicU64,
     snapshot: Arc<ArcSwap<Snapshot>>,
@@ -131,6 +133,7 @@ impl Metrics {
             unmatched: ApiMetrics::default(),
             own: ApiMetrics::default(),
             connections: AtomicU64::new(0),
+            connections_refused: AtomicU64::new(0),
             panics: AtomicU64::new(0),
             snapshot,
             sink,
@@ -283,6 +286,11 @@ impl Collector for Scrape {
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
         }
         let counters = [
+            (
+                "connections_refused",
+                "Client connections that were not let in",
+                metrics.connections_refused.load(Ordering::Relaxed),
+            ),
             ("panics", "Panics that were caught", metrics.panics.load(Ordering::Relaxed)),
             ("log_lines_dropped", "Log lines that the log's reader was too slow for", metrics.sink.dropped()),
         ];

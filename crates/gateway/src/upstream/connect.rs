@@ -11,9 +11,9 @@ use rustls_platform_verifier::ConfigVerifierExt;
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use super::CompiledTarget;
+use crate::http1::Stream;
 
 /// Why there is no connection, in plain words.
 #[derive(Debug, Error)]
@@ -33,14 +33,6 @@ pub enum ConnectError {
     /// Anything else.
     #[error("{0}")]
     Io(String),
-}
-
-/// A connection to a target.
-pub enum Stream {
-    /// Plain TCP.
-    Plain(TcpStream),
-    /// TLS.
-    Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// Connects to a target within `timeout`, TLS included.

@@ -2,23 +2,13 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use foldhash::fast::RandomState;
-use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::CompiledTarget;
-use super::connect::{self, ConnectError, Stream};
-use crate::body::{Body, BodyError};
+use crate::http1::Wire;
 
 /// The most idle connections that a worker keeps per target.
 const MOST_IDLE: usize = 512;
@@ -30,124 +20,64 @@ pub struct Pool {
 }
 
 struct Idle {
-    sender: SendRequest<Body>,
+    wire: Wire,
     until: Instant,
-    keep: Duration,
+    retires: Instant,
 }
 
-/// A connection in use. It goes back to the pool when the answer's body has been read to its end, and is closed
-/// otherwise, which also tells the upstream that nobody waits any more.
+/// Where a connection in use goes back to, and for how long.
 pub struct Lease {
-    sender: Option<SendRequest<Body>>,
     pool: Rc<Pool>,
     origin: Arc<str>,
     keep: Duration,
+    /// When the connection is too old to be used again.
+    retires: Instant,
 }
 
 impl Pool {
     /// An idle connection to an origin that is still open, the latest used first.
-    pub fn take(self: &Rc<Self>, origin: &Arc<str>) -> Option<Lease> {
+    pub fn take(self: &Rc<Self>, origin: &Arc<str>, keep: Duration) -> Option<(Wire, Lease)> {
         let mut idle = self.idle.borrow_mut();
         let connections = idle.get_mut(origin)?;
         let now = Instant::now();
-        connections.retain(|idle| !idle.sender.is_closed() && idle.until > now);
-        let ready = connections.iter().rposition(|idle| idle.sender.is_ready())?;
-        let Idle { sender, keep, .. } = connections.remove(ready);
-        Some(Lease { sender: Some(sender), pool: self.clone(), origin: origin.clone(), keep })
+        while let Some(mut idle) = connections.pop() {
+            if idle.until > now && idle.retires > now && idle.wire.is_quiet() {
+                let lease = Lease { pool: self.clone(), origin: origin.clone(), keep, retires: idle.retires };
+                return Some((idle.wire, lease));
+            }
+        }
+        None
     }
 
-    /// A new connection.
-    pub async fn connect(
-        self: &Rc<Self>,
-        target: &CompiledTarget,
-        timeout: Duration,
-        keep: Duration,
-    ) -> Result<Lease, ConnectError> {
-        let sender = match connect::connect(target, timeout).await? {
-            Stream::Plain(stream) => handshake(stream).await,
-            Stream::Tls(stream) => handshake(*stream).await,
-        };
-        let sender = sender.map_err(|error| ConnectError::Io(error.to_string()))?;
-        Ok(Lease { sender: Some(sender), pool: self.clone(), origin: target.origin.clone(), keep })
+    /// The lease of a new connection.
+    pub fn lease(self: &Rc<Self>, origin: &Arc<str>, keep: Duration, age: Duration) -> Lease {
+        Lease { pool: self.clone(), origin: origin.clone(), keep, retires: Instant::now() + age }
     }
 
-    /// Closes what has been idle for too long.
+    /// Closes what has been idle for too long, and what the other side has closed.
     pub fn sweep(&self) {
         let now = Instant::now();
         self.idle.borrow_mut().retain(|_, connections| {
-            connections.retain(|idle| !idle.sender.is_closed() && idle.until > now);
+            connections.retain_mut(|idle| idle.until > now && idle.retires > now && idle.wire.is_quiet());
             !connections.is_empty()
         });
     }
-
-    fn put(&self, origin: Arc<str>, sender: SendRequest<Body>, keep: Duration) {
-        if sender.is_closed() || keep.is_zero() {
-            return;
-        }
-        let mut idle = self.idle.borrow_mut();
-        let connections = idle.entry(origin).or_default();
-        if connections.len() < MOST_IDLE {
-            connections.push(Idle { sender, until: Instant::now() + keep, keep });
-        }
-    }
-}
-
-async fn handshake<T: AsyncRead + AsyncWrite + Unpin + 'static>(stream: T) -> hyper::Result<SendRequest<Body>> {
-    let (sender, connection) = http1::Builder::new().max_headers(256).handshake(TokioIo::new(stream)).await?;
-    tokio::task::spawn_local(async move {
-        // The request that used the connection reports what went wrong.
-        let _ = connection.await;
-    });
-    Ok(sender)
 }
 
 impl Lease {
-    /// The connection.
-    pub fn sender(&mut self) -> &mut SendRequest<Body> {
-        self.sender.as_mut().expect("a lease holds its connection until its body ends")
-    }
-
-    /// The body of the answer, which gives the connection back at its end.
-    pub fn into_body(mut self, inner: Incoming) -> Body {
-        if inner.is_end_stream() {
-            self.give_back();
-            return Body::empty();
+    /// Gives a connection back that is at the end of an exchange.
+    pub fn give_back(&self, mut wire: Wire) {
+        let now = Instant::now();
+        if self.keep.is_zero() || self.retires <= now || !wire.read.is_empty() || !wire.out.is_empty() {
+            return;
         }
-        Body::Leased(Box::new(LeasedBody { inner, lease: self }))
-    }
-
-    fn give_back(&mut self) {
-        if let Some(sender) = self.sender.take() {
-            self.pool.put(self.origin.clone(), sender, self.keep);
+        wire.rest();
+        let mut idle = self.pool.idle.borrow_mut();
+        let idle_wire = Idle { wire, until: now + self.keep, retires: self.retires };
+        match idle.get_mut(&self.origin) {
+            Some(connections) if connections.len() >= MOST_IDLE => {}
+            Some(connections) => connections.push(idle_wire),
+            None => drop(idle.insert(self.origin.clone(), vec![idle_wire])),
         }
-    }
-}
-
-/// The body of an answer with the connection that it comes from.
-pub struct LeasedBody {
-    inner: Incoming,
-    lease: Lease,
-}
-
-impl LeasedBody {
-    /// See [`HttpBody::poll_frame`].
-    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let polled = Pin::new(&mut self.inner).poll_frame(cx);
-        let ended = matches!(polled, Poll::Ready(None))
-            || matches!(polled, Poll::Ready(Some(Ok(_)))) && self.inner.is_end_stream();
-        if ended {
-            self.lease.give_back();
-        }
-        polled.map_err(Into::into)
-    }
-
-    /// See [`HttpBody::is_end_stream`].
-    pub fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    /// See [`HttpBody::size_hint`].
-    pub fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
     }
 }

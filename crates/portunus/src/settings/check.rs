@@ -1,7 +1,11 @@
 //! What must hold between settings, and what depends on the machine.
 
+use std::ops::RangeInclusive;
 use std::thread::available_parallelism;
 
+use portunus_gateway::http1::head::MOST_LINES;
+
+use super::Settings;
 use super::layers::Loaded;
 use crate::fault::Faults;
 
@@ -27,8 +31,10 @@ pub fn check(loaded: &mut Loaded, faults: &mut Faults) {
     if settings.drain_seconds > LONGEST_DRAIN {
         fault("drain_seconds", format!("{} is more than {LONGEST_DRAIN}", settings.drain_seconds));
     }
-    if !(1..=LONGEST_TOKEN).contains(&settings.access_token_seconds) {
-        fault("access_token_seconds", format!("{} is not from 1 to {LONGEST_TOKEN}", settings.access_token_seconds));
+    for (key, value, range) in bounded(settings) {
+        if !range.contains(&value) {
+            fault(key, format!("{value} is not from {} to {}", range.start(), range.end()));
+        }
     }
     if let Some(path) = settings.drill_panic_path.as_ref().filter(|path| !path.starts_with('/')) {
         fault("drill_panic_path", format!("\"{path}\" does not begin with a slash"));
@@ -40,4 +46,24 @@ pub fn check(loaded: &mut Loaded, faults: &mut Faults) {
     if loaded.settings.workers == 0 {
         loaded.settings.workers = available_parallelism().map_or(1, usize::from);
     }
+}
+
+/// The numbers that have a range.
+fn bounded(settings: &Settings) -> [(&'static str, u64, RangeInclusive<u64>); 12] {
+    const LONGEST_TIMEOUT: u64 = 86_400_000;
+    let timeout = |key, value| (key, value, 1..=LONGEST_TIMEOUT);
+    [
+        ("access_token_seconds", settings.access_token_seconds, 1..=LONGEST_TOKEN),
+        ("max_head_bytes", settings.max_head_bytes as u64, 1024..=1024 * 1024),
+        ("max_head_fields", settings.max_head_fields as u64, 1..=MOST_LINES as u64),
+        ("max_uri_bytes", settings.max_uri_bytes as u64, 256..=1024 * 1024),
+        ("max_streams_per_connection", settings.max_streams_per_connection.into(), 1..=10_000),
+        timeout("first_byte_timeout_ms", settings.first_byte_timeout_ms),
+        timeout("head_timeout_ms", settings.head_timeout_ms),
+        timeout("body_timeout_ms", settings.body_timeout_ms),
+        timeout("write_timeout_ms", settings.write_timeout_ms),
+        timeout("idle_timeout_ms", settings.idle_timeout_ms),
+        timeout("websocket_timeout_ms", settings.websocket_timeout_ms),
+        timeout("half_close_timeout_ms", settings.half_close_timeout_ms),
+    ]
 }

@@ -171,37 +171,27 @@ impl Setting for Vec<IpNet> {
     }
 }
 
-impl Setting for usize {
-    const EXPECTS: &'static str = "a whole number";
+macro_rules! whole_numbers {
+    ($($number:ty),*) => { $(
+        impl Setting for $number {
+            const EXPECTS: &'static str = "a whole number";
 
-    fn parse(raw: &Raw) -> Result<Self, String> {
-        scalar(raw, |text| text.parse().ok())
-    }
+            fn parse(raw: &Raw) -> Result<Self, String> {
+                scalar(raw, |text| text.parse().ok())
+            }
 
-    fn json(&self) -> Value {
-        (*self).into()
-    }
+            fn json(&self) -> Value {
+                (*self).into()
+            }
 
-    fn schema() -> Value {
-        json!({"type": "integer", "minimum": 0})
-    }
+            fn schema() -> Value {
+                json!({"type": "integer", "minimum": 0})
+            }
+        }
+    )* };
 }
 
-impl Setting for u64 {
-    const EXPECTS: &'static str = "a whole number";
-
-    fn parse(raw: &Raw) -> Result<Self, String> {
-        scalar(raw, |text| text.parse().ok())
-    }
-
-    fn json(&self) -> Value {
-        (*self).into()
-    }
-
-    fn schema() -> Value {
-        json!({"type": "integer", "minimum": 0})
-    }
-}
+whole_numbers!(u32, u64, usize);
 
 /// In the file a list can also be one text, its items separated by commas.
 pub fn list_of(item: &Value) -> Value {

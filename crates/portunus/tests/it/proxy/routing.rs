@@ -185,8 +185,12 @@ fn an_absolute_request_target_names_the_host() {
     let Gate { process, admin, upstream } = Gate::start();
     let fields = json!({"access": "public", "base_path": "/shop", "hosts": ["api.example.com"]});
     admin.create_api_with("shop", &upstream.url(), &fields);
-    let request = b"GET http://api.example.com/shop/x?a=b HTTP/1.1\r\nhost: other\r\nconnection: close\r\n\r\n";
+    let request =
+        b"GET http://api.example.com/shop/x?a=b HTTP/1.1\r\nhost: api.example.com\r\nconnection: close\r\n\r\n";
     let answer = exchange(process.gw_address(), request, SOON);
     assert_eq!(answer.status(), Some(200), "{}", answer.text());
     assert_eq!(upstream.last().target, "/x?a=b");
+    let request = b"GET http://api.example.com/shop/x?a=b HTTP/1.1\r\nhost: other\r\nconnection: close\r\n\r\n";
+    let answer = exchange(process.gw_address(), request, SOON);
+    assert_eq!(answer.status(), Some(400), "two hosts: {}", answer.text());
 }
