@@ -62,6 +62,7 @@ refusals! {
     UpstreamUnreachable = 502 "upstream_unreachable" "The upstream cannot be reached" "try again later";
     UpstreamFailed = 502 "upstream_error" "The upstream broke off its answer" "try again later";
     NoTarget = 503 "no_target" "The upstream has no target to send to" "try again later";
+    UpstreamOverloaded = 503 "upstream_overloaded" "The upstream has all the requests it may have" "Retry-After says when to try again";
     UpstreamTimeout = 504 "upstream_timeout" "The upstream took too long" "try again later";
 }
 

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 
 use crate::serve;
+use crate::upstream::watch as targets;
 use crate::worker::{Shared, Worker};
 
 const BACKLOG: i32 = 4096;
@@ -30,7 +31,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// The running data plane.
 pub struct Gateway {
-    workers: Vec<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
     draining: watch::Sender<bool>,
 }
 
@@ -38,7 +39,8 @@ impl Gateway {
     /// Starts `workers` threads that serve what comes in on `listener`.
     pub fn start(listener: TcpListener, shared: &Arc<Shared>, workers: usize, drain: Duration) -> io::Result<Self> {
         let (draining, watcher) = watch::channel(false);
-        let workers = (0..workers)
+        let looks_after_targets = targets::start(shared.snapshot.clone(), watcher.clone())?;
+        let threads = (0..workers)
             .map(|index| {
                 let listener = listener.try_clone()?;
                 let shared = shared.clone();
@@ -48,16 +50,17 @@ impl Gateway {
                     .name(format!("gateway-{index}"))
                     .spawn(move || LocalSet::new().block_on(&runtime, run(listener, shared, watcher, drain)))
             })
+            .chain([Ok(looks_after_targets)])
             .collect::<io::Result<_>>()?;
         drop(listener);
-        Ok(Self { workers, draining })
+        Ok(Self { threads, draining })
     }
 
     /// Stops accepting, finishes what is under way up to the drain deadline, and ends.
     pub fn stop(self) {
         let _ = self.draining.send(true);
-        for worker in self.workers {
-            let _ = worker.join();
+        for thread in self.threads {
+            let _ = thread.join();
         }
     }
 }

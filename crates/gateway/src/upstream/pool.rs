@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,8 +17,9 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::CompiledTarget;
 use super::connect::{self, ConnectError, Stream};
+use super::slots::InFlight;
+use super::target::CompiledTarget;
 use crate::body::{Body, BodyError};
 
 /// The most idle connections that a worker keeps per target.
@@ -31,6 +33,7 @@ pub struct Pool {
 
 struct Idle {
     sender: SendRequest<Body>,
+    address: SocketAddr,
     until: Instant,
     keep: Duration,
 }
@@ -41,19 +44,28 @@ pub struct Lease {
     sender: Option<SendRequest<Body>>,
     pool: Rc<Pool>,
     origin: Arc<str>,
+    address: SocketAddr,
     keep: Duration,
+    in_flight: Option<InFlight>,
 }
 
 impl Pool {
-    /// An idle connection to an origin that is still open, the latest used first.
-    pub fn take(self: &Rc<Self>, origin: &Arc<str>) -> Option<Lease> {
+    /// An idle connection to a target that is still open, the latest used first.
+    pub fn take(self: &Rc<Self>, target: &CompiledTarget) -> Option<Lease> {
+        let origin = &target.origin;
         let mut idle = self.idle.borrow_mut();
         let connections = idle.get_mut(origin)?;
         let now = Instant::now();
         connections.retain(|idle| !idle.sender.is_closed() && idle.until > now);
-        let ready = connections.iter().rposition(|idle| idle.sender.is_ready())?;
-        let Idle { sender, keep, .. } = connections.remove(ready);
-        Some(Lease { sender: Some(sender), pool: self.clone(), origin: origin.clone(), keep })
+        let Idle { sender, address, keep, .. } = loop {
+            let ready = connections.iter().rposition(|idle| idle.sender.is_ready())?;
+            let idle = connections.remove(ready);
+            if target.has_address(idle.address) {
+                break idle;
+            }
+        };
+        let sender = Some(sender);
+        Some(Lease { sender, pool: self.clone(), origin: origin.clone(), address, keep, in_flight: None })
     }
 
     /// A new connection.
@@ -63,12 +75,13 @@ impl Pool {
         timeout: Duration,
         keep: Duration,
     ) -> Result<Lease, ConnectError> {
-        let sender = match connect::connect(target, timeout).await? {
+        let (stream, address) = connect::connect(target, timeout).await?;
+        let sender = match stream {
             Stream::Plain(stream) => handshake(stream).await,
             Stream::Tls(stream) => handshake(*stream).await,
         };
-        let sender = sender.map_err(|error| ConnectError::Io(error.to_string()))?;
-        Ok(Lease { sender: Some(sender), pool: self.clone(), origin: target.origin.clone(), keep })
+        let sender = Some(sender.map_err(|error| ConnectError::Io(error.to_string()))?);
+        Ok(Lease { sender, pool: self.clone(), origin: target.origin.clone(), address, keep, in_flight: None })
     }
 
     /// Closes what has been idle for too long.
@@ -80,14 +93,14 @@ impl Pool {
         });
     }
 
-    fn put(&self, origin: Arc<str>, sender: SendRequest<Body>, keep: Duration) {
+    fn put(&self, origin: Arc<str>, sender: SendRequest<Body>, address: SocketAddr, keep: Duration) {
         if sender.is_closed() || keep.is_zero() {
             return;
         }
         let mut idle = self.idle.borrow_mut();
         let connections = idle.entry(origin).or_default();
         if connections.len() < MOST_IDLE {
-            connections.push(Idle { sender, until: Instant::now() + keep, keep });
+            connections.push(Idle { sender, address, until: Instant::now() + keep, keep });
         }
     }
 }
@@ -107,8 +120,9 @@ impl Lease {
         self.sender.as_mut().expect("a lease holds its connection until its body ends")
     }
 
-    /// The body of the answer, which gives the connection back at its end.
-    pub fn into_body(mut self, inner: Incoming) -> Body {
+    /// The body of the answer, which gives the connection back at its end; until then the request is under way.
+    pub fn into_body(mut self, inner: Incoming, in_flight: Option<InFlight>) -> Body {
+        self.in_flight = in_flight;
         if inner.is_end_stream() {
             self.give_back();
             return Body::empty();
@@ -118,8 +132,10 @@ impl Lease {
 
     fn give_back(&mut self) {
         if let Some(sender) = self.sender.take() {
-            self.pool.put(self.origin.clone(), sender, self.keep);
+            self.pool.put(self.origin.clone(), sender, self.address, self.keep);
         }
+        // After the connection, so that whoever waited for this can use it.
+        self.in_flight = None;
     }
 }
 
