@@ -57,14 +57,14 @@ fn series(family: &Family) -> String {
     }
 }
 
-/// A configuration with one API whose upstream is watched.
+/// A configuration with one API whose upstream is watched and limited.
 fn watched_api() -> Snapshot {
     let entry = |kind, number, name: &str, spec| {
         let meta = Meta { id: Id::from_u128(number), tenant_id: Id::from_u128(1), name: name.into() };
         let entry = AnyEntry::read(kind, meta, &spec).expect("the spec fits its kind");
         Change::Put(entry.expect("the kind shapes traffic"))
     };
-    let upstream = json!({"targets": [{"url": "http://127.0.0.1:9000"}], "health_check": {}});
+    let upstream = json!({"targets": [{"url": "http://127.0.0.1:9000"}], "health_check": {}, "max_connections": 1});
     let mut compiler = Compiler::default();
     let changes = vec![
         entry("Tenant", 1, DEFAULT_TENANT, json!({})),

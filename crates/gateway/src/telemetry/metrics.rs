@@ -3,7 +3,6 @@
 //! The counters live in the compiled configuration (an API's in its [`crate::snapshot::api::CompiledApi`]) and survive
 //! its changes; when an API or policy is deleted, its series go with it.
 
-use std::collections::BTreeMap;
 use std::fmt::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +17,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::log::Sink;
+use super::targets;
 use crate::clock;
 use crate::policy::{AnyPolicy, TYPES};
 use crate::snapshot::Snapshot;
@@ -271,7 +271,7 @@ impl Collector for Scrape {
             let labels = [("policy_id", id.as_str()), ("policy", &*policy.name), ("policy_type", kind)];
             counter(&mut family, &labels, policy.refused.load(Ordering::Relaxed))?;
         }
-        targets_up(&mut encoder, &snapshot)?;
+        targets::encode(&mut encoder, &snapshot)?;
         let uptime = clock::monotonic_ns() as f64 / 1e9;
         let gauges = [
             ("connections", "Open client connections", metrics.connections.load(Ordering::Relaxed) as f64),
@@ -311,24 +311,6 @@ fn histogram(family: &mut Family<'_>, labels: &impl EncodeLabelSet, histogram: &
     family
         .encode_family(labels)?
         .encode_histogram::<prometheus_client::encoding::NoLabelSet>(sum, count, &buckets, None)
-}
-
-/// Of the upstreams that check their targets. Two of them may have the same name and target: an API's own and a shared one.
-fn targets_up(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> Result<(), Error> {
-    let mut up = BTreeMap::new();
-    for api in snapshot.apis.values().filter(|api| api.upstream.is_watched()) {
-        for target in api.upstream.targets.iter().filter(|target| target.weight > 0) {
-            let labels = [("tenant", &*api.tenant), ("upstream", &*api.upstream.name), ("target", &*target.origin)];
-            let is_up = up.entry(labels).or_insert(true);
-            *is_up &= api.upstream.is_up(target);
-        }
-    }
-    let help = "Whether a target takes requests: 0 when a health check or ejection keeps it out";
-    let mut family = encoder.encode_descriptor("upstream_target_up", help, None, MetricType::Gauge)?;
-    for (labels, is_up) in up {
-        ConstGauge::new(i64::from(is_up)).encode(family.encode_family(&labels)?)?;
-    }
-    Ok(())
 }
 
 fn limit_decisions(family: &mut Family<'_>, id: &str, name: &str, limit: &LimitMetrics) -> Result<(), Error> {

@@ -43,6 +43,8 @@ pub struct CompiledUpstream {
     pub dns_refresh: Duration,
     /// Its targets.
     pub targets: Box<[CompiledTarget]>,
+    /// The most requests under way to one target.
+    pub max_connections: Option<u32>,
     pub(super) ejection: Option<Ejection>,
     pub(super) shared: Arc<Shared>,
     balance: Balance,
@@ -50,7 +52,6 @@ pub struct CompiledUpstream {
     /// Indexes of `targets` in the order in which they are called, each as often as its weight says.
     schedule: Box<[u16]>,
     slow_start_ns: u64,
-    max_connections: Option<u32>,
     max_pending: u32,
 }
 

@@ -30,6 +30,11 @@ impl Slots {
         self.taken.load(Ordering::Relaxed)
     }
 
+    /// Requests that wait.
+    pub fn waiting(&self) -> u32 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     /// Whether one more may begin at once. Nobody overtakes those who wait.
     pub fn has_room(&self, most: u32) -> bool {
         self.waiting.load(Ordering::Relaxed) == 0 && self.taken.load(Ordering::Relaxed) < most
