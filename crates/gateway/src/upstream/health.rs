@@ -125,6 +125,7 @@ impl Streak {
 
 #[cfg(test)]
 mod tests {
+    use super::super::balance::tests::upstream;
     use super::*;
 
     /// The states after each check (`+` good, `-` bad), with 2 good and 3 bad in a row needed.
@@ -147,5 +148,21 @@ mod tests {
         assert_eq!(course(Health::Unchecked, "-++"), "uuw");
         assert_eq!(course(Health::Well, "-"), "u");
         assert_eq!(course(Health::Unwell, "+-"), "ww");
+    }
+
+    #[test]
+    fn one_that_is_well_again_starts_slowly_and_one_that_was_well_does_not() {
+        let upstream = upstream(2, r#"{"health_check": {"healthy_after": 1}}"#);
+        let check = upstream.health_check.as_ref().expect("the test checks");
+        for (target, findings, is_slow) in [(0, vec![true, true], false), (1, vec![false, true], true)] {
+            let target = &upstream.targets[target];
+            let mut streak = Streak::default();
+            for is_good in findings {
+                let found = if is_good { Ok(()) } else { Err(Bad("a reason".to_owned())) };
+                streak.note(check, &upstream, target, &found);
+            }
+            assert_eq!(target.state.health.get(), Health::Well);
+            assert_eq!(target.state.warm_from.load(std::sync::atomic::Ordering::Relaxed) > 0, is_slow);
+        }
     }
 }
