@@ -24,7 +24,7 @@ pub enum Body {
     /// An upstream's answer over HTTP/1, with the connection that it comes from.
     Upstream(Box<http1::ResponseBody>),
     /// The connection to an upstream that has become a WebSocket.
-    Tunnel(Box<http1::Wire>),
+    Tunnel(Box<http1::Tunnel>),
     /// An answer whose end is recorded.
     Recorded(Box<Recorded>),
 }

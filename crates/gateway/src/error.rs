@@ -67,6 +67,7 @@ refusals! {
     UpstreamFailed = 502 "upstream_error" "The upstream broke off its answer" "try again later";
     NoTarget = 503 "no_target" "The upstream has no target to send to" "try again later";
     Overloaded = 503 "overloaded" "The gateway has too much to do" "Retry-After says when to try again";
+    UpstreamOverloaded = 503 "upstream_overloaded" "The upstream has all the requests it may have" "Retry-After says when to try again";
     UpstreamTimeout = 504 "upstream_timeout" "The upstream took too long" "try again later";
     UnknownVersion = 505 "unknown_http_version" "The version of HTTP is not known" "use HTTP/1.1 or HTTP/2";
 }

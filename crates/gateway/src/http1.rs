@@ -21,4 +21,5 @@ mod wire;
 pub use decode::FramingFault;
 pub use request_body::RequestBody;
 pub use response_body::ResponseBody;
+pub use tunnel::Tunnel;
 pub use wire::{Stream, Wire};

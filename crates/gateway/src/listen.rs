@@ -13,10 +13,12 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
+use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::JoinSet;
 
 use crate::http1;
+use crate::upstream::watch as targets;
 use crate::worker::{Shared, Worker};
 use admission::{Admission, Admitted};
 
@@ -59,7 +61,7 @@ impl Gateway {
     /// Starts `workers` threads that serve what comes in on `listener`.
     pub fn start(listener: TcpListener, shared: &Arc<Shared>, workers: usize, drain: Duration) -> io::Result<Self> {
         let (draining, watcher) = watch::channel(false);
-        let mut threads = Vec::new();
+        let mut threads = vec![targets::start(shared.snapshot.clone(), watcher.clone())?];
         let mut desks = Vec::new();
         for index in 0..workers {
             let (queue, accepted) = mpsc::unbounded_channel();
@@ -85,8 +87,13 @@ fn spawn<F: Future<Output = ()> + 'static>(
     name: String,
     run: impl FnOnce() -> F + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    std::thread::Builder::new().name(name).spawn(move || LocalSet::new().block_on(&runtime, run()))
+    std::thread::Builder::new().name(name).spawn(move || {
+        // A runtime whose tasks never leave the thread spares them everything that is there for crossing threads.
+        match tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+            Ok(runtime) => runtime.block_on(run()),
+            Err(error) => tracing::error!(target: "gateway", error = %error, "starting a worker failed"),
+        }
+    })
 }
 
 async fn accept(listener: TcpListener, desks: Vec<Desk>, shared: Arc<Shared>, mut draining: watch::Receiver<bool>) {

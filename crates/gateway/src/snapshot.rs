@@ -16,6 +16,7 @@ use policy::CompiledPolicy;
 use crate::kind::Id;
 use crate::router::Router;
 use crate::sharded::ShardedMap;
+use crate::upstream::balance::CompiledUpstream;
 
 /// Everything that the request path reads.
 #[derive(Clone)]
@@ -30,6 +31,8 @@ pub struct Snapshot {
     pub plans: ShardedMap<Id, Arc<CompiledPlan>>,
     /// APIs by id.
     pub apis: ShardedMap<Id, Arc<CompiledApi>>,
+    /// Shared upstreams by id.
+    pub upstreams: ShardedMap<Id, Arc<CompiledUpstream>>,
     /// Policies by id.
     pub policies: ShardedMap<Id, Arc<CompiledPolicy>>,
     /// Consumers by id.
@@ -44,6 +47,7 @@ impl Default for Snapshot {
             keys: ShardedMap::new(1024),
             plans: ShardedMap::new(64),
             apis: ShardedMap::new(64),
+            upstreams: ShardedMap::new(64),
             policies: ShardedMap::new(64),
             consumers: ShardedMap::new(1024),
         }

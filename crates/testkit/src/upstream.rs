@@ -5,8 +5,8 @@ mod echo;
 mod silent;
 
 use std::collections::VecDeque;
-use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -45,6 +45,8 @@ struct Record {
     requests: AtomicU64,
     connections: AtomicU64,
     body_bytes: AtomicU64,
+    /// The status of plain echoes; 0 for 200.
+    status: AtomicU16,
     is_remembering: AtomicBool,
     seen: Mutex<VecDeque<Seen>>,
 }
@@ -86,7 +88,15 @@ impl Upstream {
     /// # Panics
     /// When the port is taken.
     pub fn start_at(port: u16) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
+        Self::start_on((Ipv4Addr::LOCALHOST, port).into())
+    }
+
+    /// Starts one on a given address, for hosts with several of them.
+    ///
+    /// # Panics
+    /// When the address is taken or not this machine's.
+    pub fn start_on(address: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).expect("the address is free");
         listener.set_nonblocking(true).expect("a listener can be made nonblocking");
         let address = listener.local_addr().expect("a bound listener has an address");
         let record = Arc::new(Record::default());
@@ -152,6 +162,11 @@ impl Upstream {
     #[track_caller]
     pub fn last(&self) -> Seen {
         self.seen().pop().expect("the upstream was asked")
+    }
+
+    /// Gives plain echoes another status from now on.
+    pub fn answer_with(&self, status: u16) {
+        self.record.status.store(status, Ordering::SeqCst);
     }
 
     /// Lets every answer to `/held` go on to its end.

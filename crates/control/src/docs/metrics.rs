@@ -4,15 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use portunus_gateway::kind::Id;
+use portunus_gateway::config::AnyEntry;
+use portunus_gateway::kind::{Id, Meta};
 use portunus_gateway::policy::{AnyPolicy, CompileEnv, TYPES};
 use portunus_gateway::snapshot::Snapshot;
+use portunus_gateway::snapshot::compiler::{Change, Compiler};
 use portunus_gateway::snapshot::policy::CompiledPolicy;
 use portunus_gateway::telemetry::log::{LogFormat, Sink};
 use portunus_gateway::telemetry::metrics::Metrics;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::cell;
+use crate::manifest::DEFAULT_TENANT;
 
 /// One metric.
 #[derive(Debug, Default, PartialEq)]
@@ -54,9 +57,26 @@ fn series(family: &Family) -> String {
     }
 }
 
-/// All metrics of a process with a policy of each type and one request.
+/// A configuration with one API whose upstream is watched and limited.
+fn watched_api() -> Snapshot {
+    let entry = |kind, number, name: &str, spec| {
+        let meta = Meta { id: Id::from_u128(number), tenant_id: Id::from_u128(1), name: name.into() };
+        let entry = AnyEntry::read(kind, meta, &spec).expect("the spec fits its kind");
+        Change::Put(entry.expect("the kind shapes traffic"))
+    };
+    let upstream = json!({"targets": [{"url": "http://127.0.0.1:9000"}], "health_check": {}, "max_connections": 1});
+    let mut compiler = Compiler::default();
+    let changes = vec![
+        entry("Tenant", 1, DEFAULT_TENANT, json!({})),
+        entry("Api", 2, "orders", json!({"base_path": "/orders", "upstream": upstream})),
+    ];
+    compiler.apply(changes).map_err(drop).expect("the configuration compiles");
+    compiler.snapshot(1)
+}
+
+/// All metrics of a process with a watched API, a policy of each type and one request.
 fn exposition() -> String {
-    let mut snapshot = Snapshot::default();
+    let mut snapshot = watched_api();
     for (type_index, known) in TYPES.iter().enumerate() {
         let config: Value =
             serde_saphyr::from_str(known.example).expect("the examples of all policies are tested to be YAML");

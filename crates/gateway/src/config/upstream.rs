@@ -1,11 +1,19 @@
 //! Where the requests of an API go.
 
+pub mod balance;
+pub mod ejection;
+pub mod health_check;
+pub mod statuses;
+
 use std::time::Duration;
 
 use hyper::Uri;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::balance::{Balance, HashOn};
+use self::ejection::Ejection;
+use self::health_check::HealthCheck;
 use super::Traffic;
 use crate::kind::Kind;
 use crate::problem::Problem;
@@ -20,6 +28,42 @@ pub struct Upstream {
     /// How a server is chosen for a request.
     #[serde(default)]
     pub balance: Balance,
+    /// What `balance: consistent_hash` goes by; left out, the client's address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash_on: Option<HashOn>,
+    /// The header to go by, with `hash_on: header`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub hash_header: Option<String>,
+    /// The cookie to go by, with `hash_on: cookie`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub hash_cookie: Option<String>,
+    /// Checks of the targets' health; left out, there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheck>,
+    /// When a target is taken out because requests fail; left out, never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ejection: Option<Ejection>,
+    /// For how long the share of a target grows to its whole weight, in milliseconds: one that is added, is well again or
+    /// was out. 0 gives it its whole share at once.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 3_600_000))]
+    pub slow_start_ms: u64,
+    /// The most requests that a target works on at one time; left out, any number. A target that is full is passed over;
+    /// when all are full, requests wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_connections: Option<u32>,
+    /// The most requests that wait for a target with `max_connections`, up to the connect timeout; left out, 1024. Any
+    /// further one is answered 503 `upstream_overloaded` at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub max_pending: Option<u32>,
+    /// How often the addresses of host names are looked up, in milliseconds.
+    #[serde(default = "dns_refresh_ms")]
+    #[schemars(range(min = 1_000, max = 86_400_000))]
+    pub dns_refresh_ms: u64,
     /// How long a connection may take to be made, in milliseconds.
     #[serde(default = "connect_timeout_ms")]
     #[schemars(range(min = 1, max = 600_000))]
@@ -51,15 +95,6 @@ pub struct Target {
     pub weight: u32,
 }
 
-/// How a server is chosen for a request.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Balance {
-    /// One after the other, as often as their weights say.
-    #[default]
-    RoundRobin,
-}
-
 fn connect_timeout_ms() -> u64 {
     5_000
 }
@@ -73,6 +108,10 @@ fn read_timeout_ms() -> u64 {
 }
 
 fn idle_timeout_ms() -> u64 {
+    30_000
+}
+
+fn dns_refresh_ms() -> u64 {
     30_000
 }
 
@@ -116,6 +155,13 @@ impl Kind for Upstream {
                 "at least one target with a weight above 0",
             ));
         }
+        problems.extend(balance::check(self));
+        let of_health = self.health_check.iter().flat_map(HealthCheck::check);
+        problems.extend(of_health.map(|problem| problem.under("/health_check")));
+        problems.extend(self.ejection.iter().flat_map(Ejection::check).map(|problem| problem.under("/ejection")));
+        if self.max_pending.is_some() && self.max_connections.is_none() {
+            problems.push(balance::no_effect("max_pending", "`max_connections` beside it"));
+        }
         problems
     }
 }
@@ -147,4 +193,62 @@ pub fn check_url(url: &str) -> Result<Uri, &'static str> {
         return Err("a target has no query and no fragment");
     }
     Ok(uri)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::schema;
+
+    /// The paths of all faults of an upstream with these fields.
+    fn faults(fields: &Value) -> Vec<String> {
+        let mut whole = json!({"targets": [{"url": "http://a"}]});
+        for (field, value) in fields.as_object().expect("fields are an object") {
+            whole[field] = value.clone();
+        }
+        let problems = schema::parse::<Upstream>(&whole).map_or_else(|problems| problems, |upstream| upstream.check());
+        problems.into_iter().map(|problem| problem.path).collect()
+    }
+
+    #[test]
+    fn what_has_a_meaning_is_accepted() {
+        for fields in [
+            json!({"health_check": {}, "ejection": {}}),
+            json!({"health_check": {"type": "tcp", "statuses": [204, "200-299"]}, "slow_start_ms": 1000}),
+            json!({"balance": "consistent_hash"}),
+            json!({"balance": "consistent_hash", "hash_on": "header", "hash_header": "X-Session"}),
+            json!({"balance": "consistent_hash", "hash_on": "cookie", "hash_cookie": "session"}),
+            json!({"max_connections": 10, "max_pending": 0, "dns_refresh_ms": 1000}),
+        ] {
+            assert_eq!(faults(&fields), [""; 0], "{fields}");
+        }
+    }
+
+    #[test]
+    fn every_fault_is_told_with_its_place() {
+        for (fields, path) in [
+            (json!({"hash_on": "path"}), "/hash_on"),
+            (json!({"balance": "consistent_hash", "hash_on": "header"}), "/hash_header"),
+            (json!({"balance": "consistent_hash", "hash_on": "header", "hash_header": "a b"}), "/hash_header"),
+            (json!({"balance": "consistent_hash", "hash_header": "a"}), "/hash_header"),
+            (json!({"balance": "consistent_hash", "hash_on": "cookie"}), "/hash_cookie"),
+            (json!({"hash_cookie": "a"}), "/hash_cookie"),
+            (json!({"max_pending": 3}), "/max_pending"),
+            (json!({"max_connections": 0}), "/max_connections"),
+            (json!({"dns_refresh_ms": 999}), "/dns_refresh_ms"),
+            (json!({"health_check": {"path": "health"}}), "/health_check/path"),
+            (json!({"health_check": {"interval_ms": 1}}), "/health_check/interval_ms"),
+            (json!({"health_check": {"statuses": ["399-200"]}}), "/health_check/statuses/0"),
+            (json!({"health_check": {"statuses": ["2xx"]}}), "/health_check/statuses/0"),
+            (json!({"health_check": {"statuses": [99]}}), "/health_check/statuses/0"),
+            (json!({"health_check": {"statuses": []}}), "/health_check/statuses"),
+            (json!({"health_check": {"kind": "tcp"}}), "/health_check/kind"),
+            (json!({"ejection": {"max_percent": 101}}), "/ejection/max_percent"),
+            (json!({"ejection": {"statuses": [200, "510-500"]}}), "/ejection/statuses/1"),
+        ] {
+            assert_eq!(faults(&fields), [path], "{fields}");
+        }
+    }
 }

@@ -11,9 +11,19 @@ use tokio::io::AsyncWrite;
 use super::server::Connection;
 use super::wire::{Stream, Wire};
 use crate::record::Record;
+use crate::upstream::pool::Lease;
+
+/// The connection to an upstream that has become a WebSocket.
+pub struct Tunnel {
+    /// The connection.
+    pub wire: Wire,
+    /// Counts it at its target.
+    pub lease: Lease,
+}
 
 /// Passes bytes on until both sides have finished, one breaks, or nothing has come for too long.
-pub async fn run(connection: &Connection, mut upstream: Wire, record: &mut Record) {
+pub async fn run(connection: &Connection, tunnel: Tunnel, record: &mut Record) {
+    let Tunnel { wire: mut upstream, lease: _lease } = tunnel;
     let limit = connection.limits().websocket_timeout;
     connection.deadline.set_after(limit);
     let (mut to_client_is_shut, mut to_upstream_is_shut) = (false, false);

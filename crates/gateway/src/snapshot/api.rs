@@ -11,7 +11,7 @@ use crate::error::{Refusal, Rejection};
 use crate::kind::Id;
 use crate::router::template::Tree;
 use crate::telemetry::metrics::ApiMetrics;
-use crate::upstream::CompiledUpstream;
+use crate::upstream::balance::CompiledUpstream;
 
 /// An API ready for use.
 pub struct CompiledApi {

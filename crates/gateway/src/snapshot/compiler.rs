@@ -57,6 +57,7 @@ pub struct Compiler {
 /// What has to be compiled again.
 #[derive(Default)]
 struct Touched {
+    upstreams: BTreeSet<Id>,
     apis: BTreeSet<Id>,
     plans: BTreeSet<Id>,
     consumers: BTreeSet<Id>,
@@ -135,6 +136,7 @@ impl Compiler {
                 touched.apis.insert(api.meta.id);
             }
             AnyEntry::Upstream(upstream) => {
+                touched.upstreams.insert(upstream.meta.id);
                 touched
                     .apis
                     .extend(self.tables.referrers(upstream.meta.id).filter(|id| self.tables.apis.contains_key(id)));
@@ -199,6 +201,9 @@ impl Compiler {
         }
         for id in &touched.plans {
             self.compile_plan(*id, &mut faults);
+        }
+        for id in &touched.upstreams {
+            self.compile_upstream(*id, &mut faults);
         }
         // All base paths are given back before any is claimed, so that two APIs can swap theirs in one change.
         for id in &touched.apis {

@@ -17,6 +17,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::log::Sink;
+use super::targets;
 use crate::clock;
 use crate::policy::{AnyPolicy, TYPES};
 use crate::snapshot::Snapshot;
@@ -50,7 +51,7 @@ impl Histogram {
 }
 
 /// Why an upstream call failed, as a label.
-pub const UPSTREAM_ERRORS: [&str; 4] = ["unreachable", "failed", "timeout", "no_target"];
+pub const UPSTREAM_ERRORS: [&str; 5] = ["unreachable", "failed", "timeout", "no_target", "overloaded"];
 
 /// The counters of one API.
 #[derive(Debug)]
@@ -273,6 +274,7 @@ impl Collector for Scrape {
             let labels = [("policy_id", id.as_str()), ("policy", &*policy.name), ("policy_type", kind)];
             counter(&mut family, &labels, policy.refused.load(Ordering::Relaxed))?;
         }
+        targets::encode(&mut encoder, &snapshot)?;
         let uptime = clock::monotonic_ns() as f64 / 1e9;
         let gauges = [
             ("connections", "Open client connections", metrics.connections.load(Ordering::Relaxed) as f64),

@@ -1,6 +1,7 @@
 //! Makes connections to targets, plain or TLS.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::CompiledTarget;
+use super::target::CompiledTarget;
 use crate::http1::Stream;
 
 /// Why there is no connection, in plain words.
@@ -35,22 +36,22 @@ pub enum ConnectError {
     Io(String),
 }
 
-/// Connects to a target within `timeout`, TLS included.
-pub async fn connect(target: &CompiledTarget, timeout: Duration) -> Result<Stream, ConnectError> {
+/// Connects to a target within `timeout`, TLS included, and says to which of its addresses.
+pub async fn connect(target: &CompiledTarget, timeout: Duration) -> Result<(Stream, SocketAddr), ConnectError> {
     tokio::time::timeout(timeout, connect_unbounded(target)).await.map_err(|_| ConnectError::Timeout)?
 }
 
-async fn connect_unbounded(target: &CompiledTarget) -> Result<Stream, ConnectError> {
-    let addresses = tokio::net::lookup_host((&*target.host, target.port)).await.map_err(|_| ConnectError::Name)?;
+async fn connect_unbounded(target: &CompiledTarget) -> Result<(Stream, SocketAddr), ConnectError> {
     let mut last = ConnectError::Name;
-    for address in addresses {
+    for address in target.addresses().await.map_err(|_| ConnectError::Name)? {
         match TcpStream::connect(address).await {
             Ok(stream) => {
                 stream.set_nodelay(true).map_err(|error| ConnectError::Io(error.to_string()))?;
-                return match target.scheme == Scheme::HTTPS {
-                    true => secure(target, stream).await,
-                    false => Ok(Stream::Plain(stream)),
+                let stream = match target.scheme == Scheme::HTTPS {
+                    true => secure(target, stream).await?,
+                    false => Stream::Plain(stream),
                 };
+                return Ok((stream, address));
             }
             Err(error) => last = plain_words(&error),
         }

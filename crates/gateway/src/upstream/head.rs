@@ -3,7 +3,7 @@
 use http::header::HeaderMap;
 use http::{HeaderValue, Method, header};
 
-use super::CompiledTarget;
+use super::target::CompiledTarget;
 use crate::client::Client;
 use crate::exchange::Exchange;
 use crate::http1::decode::Framing;

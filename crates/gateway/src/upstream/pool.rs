@@ -2,12 +2,15 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 
+use super::slots::InFlight;
+use super::target::CompiledTarget;
 use crate::http1::Wire;
 
 /// The most idle connections that a worker keeps per target.
@@ -21,6 +24,7 @@ pub struct Pool {
 
 struct Idle {
     wire: Wire,
+    address: SocketAddr,
     until: Instant,
     retires: Instant,
 }
@@ -29,29 +33,39 @@ struct Idle {
 pub struct Lease {
     pool: Rc<Pool>,
     origin: Arc<str>,
+    address: SocketAddr,
     keep: Duration,
+    /// Counts the request as long as the connection is in use for it.
+    pub in_flight: Option<InFlight>,
     /// When the connection is too old to be used again.
     retires: Instant,
 }
 
 impl Pool {
-    /// An idle connection to an origin that is still open, the latest used first.
-    pub fn take(self: &Rc<Self>, origin: &Arc<str>, keep: Duration) -> Option<(Wire, Lease)> {
+    /// An idle connection to a target that is still open, the latest used first.
+    pub fn take(self: &Rc<Self>, target: &CompiledTarget, keep: Duration) -> Option<(Wire, Lease)> {
         let mut idle = self.idle.borrow_mut();
-        let connections = idle.get_mut(origin)?;
+        let connections = idle.get_mut(&target.origin)?;
         let now = Instant::now();
-        while let Some(mut idle) = connections.pop() {
-            if idle.until > now && idle.retires > now && idle.wire.is_quiet() {
-                let lease = Lease { pool: self.clone(), origin: origin.clone(), keep, retires: idle.retires };
-                return Some((idle.wire, lease));
+        while let Some(Idle { mut wire, address, until, retires }) = connections.pop() {
+            if until > now && retires > now && target.has_address(address) && wire.is_quiet() {
+                let (pool, origin) = (self.clone(), target.origin.clone());
+                return Some((wire, Lease { pool, origin, address, keep, in_flight: None, retires }));
             }
         }
         None
     }
 
-    /// The lease of a new connection.
-    pub fn lease(self: &Rc<Self>, origin: &Arc<str>, keep: Duration, age: Duration) -> Lease {
-        Lease { pool: self.clone(), origin: origin.clone(), keep, retires: Instant::now() + age }
+    /// The lease of a new connection, to be used for `age` at most and to rest for `keep` at most.
+    pub fn lease(
+        self: &Rc<Self>,
+        target: &CompiledTarget,
+        address: SocketAddr,
+        keep: Duration,
+        age: Duration,
+    ) -> Lease {
+        let (pool, origin) = (self.clone(), target.origin.clone());
+        Lease { pool, origin, address, keep, in_flight: None, retires: Instant::now() + age }
     }
 
     /// Closes what has been idle for too long, and what the other side has closed.
@@ -73,7 +87,7 @@ impl Lease {
         }
         wire.rest();
         let mut idle = self.pool.idle.borrow_mut();
-        let idle_wire = Idle { wire, until: now + self.keep, retires: self.retires };
+        let idle_wire = Idle { wire, address: self.address, until: now + self.keep, retires: self.retires };
         match idle.get_mut(&self.origin) {
             Some(connections) if connections.len() >= MOST_IDLE => {}
             Some(connections) => connections.push(idle_wire),

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use portunus_testkit::gateway::new_data;
-use portunus_testkit::{Portunus, Upstream};
+use portunus_testkit::poll::SOON;
+use portunus_testkit::{Portunus, Upstream, eventually};
 
 use crate::portunus;
 
@@ -120,4 +121,14 @@ fn ip_filter_headers_and_body_limit() {
     assert_eq!(upstream.last().header("x-api-version").as_deref(), Some("2"));
     let large = process.call("POST", "/inside/").body(vec![0; 2000]).send();
     large.problem(413, "body_too_large");
+}
+
+#[test]
+fn healthy_targets() {
+    let (process, upstream) = start("08-healthy-targets.yaml");
+    process.get("/shop/").send().is(200);
+    process.get("/carts/").header("cookie", "cart=7").send().is(200);
+    drop(upstream);
+    let no_target = || (process.get("/shop/").send().json["code"] == "no_target").then_some(());
+    eventually(SOON, "the checks to notice", no_target);
 }

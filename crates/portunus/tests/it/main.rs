@@ -5,6 +5,7 @@
 
 mod access;
 mod bad_input;
+mod balancing;
 mod cli;
 mod crash;
 mod demo;

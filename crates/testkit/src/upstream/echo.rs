@@ -98,7 +98,13 @@ async fn answer(
         (_, "hop") => Ok(hop()),
         (_, "text") => Ok(text()),
         (_, "page") => Ok(page()),
-        _ => Ok(echo(&seen, port)),
+        _ => {
+            let mut response = echo(&seen, port);
+            if let Ok(status) = StatusCode::from_u16(record.status.load(Ordering::SeqCst)) {
+                *response.status_mut() = status;
+            }
+            Ok(response)
+        }
     }
 }
 

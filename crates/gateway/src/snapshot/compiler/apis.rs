@@ -11,7 +11,7 @@ use crate::problem::Problem;
 use crate::router::template;
 use crate::snapshot::api::{CompiledApi, CompiledRoute};
 use crate::snapshot::policy::{BoundPolicy, Chain, resolve};
-use crate::upstream::CompiledUpstream;
+use crate::upstream::balance::CompiledUpstream;
 
 impl Compiler {
     /// Takes an API's paths out of the router.
@@ -19,6 +19,21 @@ impl Compiler {
         let Some(before) = self.snapshot.apis.get(&id).cloned() else { return };
         for host in hosts(&before.hosts) {
             self.snapshot.router.remove(host, &before.base_path);
+        }
+    }
+
+    /// Compiles a shared upstream, once for all its APIs: they share its targets' limits and what is known of them.
+    pub(super) fn compile_upstream(&mut self, id: Id, faults: &mut Vec<Fault>) {
+        let Some(entry) = self.tables.upstreams.get(&id) else {
+            self.snapshot.upstreams.remove(&id);
+            return;
+        };
+        let before = self.snapshot.upstreams.get(&id);
+        match CompiledUpstream::compile(entry.meta.name.clone(), &entry.spec, before.map(|before| &**before)) {
+            Ok(compiled) => {
+                self.snapshot.upstreams.insert(id, Arc::new(compiled));
+            }
+            Err(problem) => faults.push(Fault { id, problem, is_conflict: false }),
         }
     }
 
@@ -51,20 +66,19 @@ impl Compiler {
     ) -> Option<CompiledApi> {
         let spec = &entry.spec;
         let tenant = self.tables.tenants.get(&entry.meta.tenant_id)?;
-        let (label, upstream) = match (&spec.upstream, spec.upstream_id) {
-            (Some(upstream), _) => (entry.meta.name.clone(), upstream),
-            (None, Some(id)) => {
-                let shared = self.tables.upstreams.get(&id.0)?;
-                (shared.meta.name.clone(), &shared.spec)
+        let upstream = match (&spec.upstream, spec.upstream_id) {
+            (Some(own), _) => {
+                let before = before.map(|before| &*before.upstream);
+                match CompiledUpstream::compile(entry.meta.name.clone(), own, before) {
+                    Ok(upstream) => Arc::new(upstream),
+                    Err(problem) => {
+                        problems.push(problem.under("/upstream"));
+                        return None;
+                    }
+                }
             }
+            (None, Some(id)) => self.snapshot.upstreams.get(&id.0)?.clone(),
             (None, None) => return None,
-        };
-        let upstream = match CompiledUpstream::compile(label, upstream, before.map(|before| &*before.upstream)) {
-            Ok(upstream) => upstream,
-            Err(problem) => {
-                problems.push(problem);
-                return None;
-            }
         };
         let tree = match (spec.routes.is_empty(), template::compile(&spec.routes)) {
             (true, _) => None,
@@ -102,7 +116,7 @@ impl Compiler {
             hosts: spec.hosts.clone(),
             strip_path: spec.strip_path,
             access: spec.access,
-            upstream: Arc::new(upstream),
+            upstream,
             tree,
             routes,
             no_route: CompiledRoute { methods: Vec::new(), chain },

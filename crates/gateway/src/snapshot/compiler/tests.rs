@@ -219,3 +219,25 @@ fn a_second_live_subscription_is_a_conflict() {
     let faults = compiler.apply(vec![put("Subscription", 30, TENANT, "s2", &spec)]).err().expect("one is enough");
     assert!(faults[0].is_conflict && faults[0].id == id(30));
 }
+
+#[test]
+fn apis_of_one_upstream_share_it_and_what_is_known_of_its_targets_stays() {
+    let mut compiler = compiler();
+    let upstream = |weight: u32| {
+        let targets = json!([{"url": "http://127.0.0.1:8"}, {"url": "http://127.0.0.1:9", "weight": weight}]);
+        put("Upstream", 30, TENANT, "pool", &json!({"targets": targets}))
+    };
+    let shares =
+        |number, path: &str| put("Api", number, TENANT, path, &json!({"base_path": path, "upstream_id": id(30)}));
+    let upstream_of = |compiler: &Compiler, number| {
+        compiler.snapshot(1).apis.get(&id(number)).expect("the API is there").upstream.clone()
+    };
+    assert!(compiler.apply(vec![shares(31, "/one"), shares(32, "/two"), upstream(1)]).is_ok());
+    let before = upstream_of(&compiler, 31);
+    assert!(Arc::ptr_eq(&before, &upstream_of(&compiler, 32)));
+    assert!(compiler.apply(vec![upstream(5)]).is_ok());
+    let after = upstream_of(&compiler, 31);
+    assert!(Arc::ptr_eq(&after, &upstream_of(&compiler, 32)));
+    assert_eq!((before.targets[1].weight, after.targets[1].weight), (1, 5));
+    assert!(before.targets.iter().zip(&after.targets).all(|(a, b)| Arc::ptr_eq(&a.state, &b.state)));
+}
