@@ -23,8 +23,8 @@ impl Deadline {
     }
 
     /// Moves the deadline.
-    pub fn set(&self, due: Instant) {
-        self.due.set(due);
+    pub fn set(&self, due: std::time::Instant) {
+        self.due.set(due.into());
     }
 
     /// Moves the deadline to this time from now.

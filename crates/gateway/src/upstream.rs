@@ -84,10 +84,10 @@ pub async fn send(
         tried.push(index);
         record.target = Some(chosen.origin.clone());
         let started = Instant::now();
-        let failure = match attempt(worker, &head, chosen, body, in_flight).await {
-            Ok(response) => {
+        let failure = match attempt(worker, &head, chosen, body, in_flight, started).await {
+            Ok((response, answered)) => {
                 upstream.answered(chosen, response.status().as_u16());
-                record.upstream_duration = Some(started.elapsed());
+                record.upstream_duration = Some(answered - started);
                 return Ok(response);
             }
             Err(Missed::Connect(error, unsent)) => {
@@ -163,14 +163,15 @@ async fn attempt(
     target: &CompiledTarget,
     body: Body,
     mut in_flight: Option<InFlight>,
-) -> Result<Response<Body>, Missed> {
+    started: Instant,
+) -> Result<(Response<Body>, Instant), Missed> {
     let upstream = &head.x.api.upstream;
     let can_repeat = is_repeatable(&head.x.head.method) && body.is_end_stream();
     let mut pump = Pump::new(body, head.framing);
     // A pooled connection may have been closed by the other side in the meantime: a request without a body that may be
     // repeated (RFC 9110 section 9.2.2) is repeated on a fresh one.
-    if let Some((wire, lease)) = worker.pool.take(target, upstream.idle_timeout) {
-        match exchange(head, target, wire, lease, pump, &mut in_flight).await {
+    if let Some((wire, lease)) = worker.pool.take(target, upstream.idle_timeout, started) {
+        match exchange(head, target, wire, lease, pump, &mut in_flight, started).await {
             Err(Failure::Closed) if can_repeat => pump = Pump::new(Body::empty(), head.framing),
             done => return done.map_err(Missed::Failed),
         }
@@ -180,7 +181,7 @@ async fn attempt(
         Err(error) => return Err(Missed::Connect(error, pump.into_body())),
     };
     let lease = worker.pool.lease(target, address, upstream.idle_timeout, CONNECTION_AGE);
-    exchange(head, target, Wire::new(stream), lease, pump, &mut in_flight).await.map_err(Missed::Failed)
+    exchange(head, target, Wire::new(stream), lease, pump, &mut in_flight, Instant::now()).await.map_err(Missed::Failed)
 }
 
 fn is_repeatable(method: &Method) -> bool {
@@ -194,11 +195,12 @@ async fn exchange(
     mut lease: Lease,
     mut pump: Pump,
     in_flight: &mut Option<InFlight>,
-) -> Result<Response<Body>, Failure> {
+    started: Instant,
+) -> Result<(Response<Body>, Instant), Failure> {
     head.write(&mut wire.out.prefix, target);
     let x = head.x;
     let client = head.client;
-    let terms = Terms { method: &x.head.method, timeout: x.plan.response_timeout, deadline: &client.deadline };
+    let terms = Terms { method: &x.head.method, started, timeout: x.plan.response_timeout, deadline: &client.deadline };
     let answer = upstream::exchange(&mut wire, &mut pump, &terms, |status, headers, cx| {
         if let Some(connection) = client.connection.as_ref().filter(|_| x.head.version == Version::HTTP_11) {
             connection.interim(status, headers, cx);
@@ -208,14 +210,15 @@ async fn exchange(
     if answer.status == StatusCode::SWITCHING_PROTOCOLS && !(client.websocket && answer.websocket) {
         return Err(Failure::Broken("it switches to a protocol that nobody asked for".to_owned()));
     }
+    let answered = Instant::now();
     lease.in_flight = in_flight.take();
     let body = match answer.status {
         StatusCode::SWITCHING_PROTOCOLS => Body::Tunnel(Box::new(Tunnel { wire, lease })),
-        _ => ResponseBody::body(&answer, wire, pump, lease, x.api.upstream.read_timeout),
+        _ => ResponseBody::body(&answer, wire, pump, lease, x.api.upstream.read_timeout, answered),
     };
     let mut response = Response::new(body);
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
     forward::add_via(response.headers_mut());
-    Ok(response)
+    Ok((response, answered))
 }

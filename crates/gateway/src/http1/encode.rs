@@ -7,6 +7,9 @@ use super::decode::Framing;
 use super::outgoing::Outgoing;
 use crate::clock;
 
+/// A piece of this size is cheaper to copy behind its head than to hand to the kernel apart.
+const COPIED: usize = 2 * 1024;
+
 /// How the connection goes on after an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Persistence {
@@ -90,7 +93,12 @@ pub fn piece(out: &mut Outgoing, framing: Framing, data: bytes::Bytes, is_last: 
     } else if framing == Framing::Chunked && is_last {
         out.suffix = b"0\r\n\r\n";
     }
-    out.data = data;
+    if data.len() <= COPIED {
+        out.prefix.extend_from_slice(&data);
+        out.prefix.extend_from_slice(std::mem::take(&mut out.suffix));
+    } else {
+        out.data = data;
+    }
 }
 
 /// Ends a body that `piece` did not end.

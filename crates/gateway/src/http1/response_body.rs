@@ -1,7 +1,7 @@
 //! The body of an upstream's answer, with the connection that it comes from.
 
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::Frame;
@@ -32,14 +32,21 @@ pub struct ResponseBody {
 
 impl ResponseBody {
     /// The body after a head. What came whole is no longer tied to the connection.
-    pub fn body(head: &ResponseHead, mut wire: Wire, pump: Pump, lease: Lease, read_timeout: Duration) -> Body {
+    pub fn body(
+        head: &ResponseHead,
+        mut wire: Wire,
+        pump: Pump,
+        lease: Lease,
+        read_timeout: Duration,
+        now: Instant,
+    ) -> Body {
         let decoder = Decoder::new(head.framing);
         let is_sent = pump.is_done(&wire);
         let length = decoder.left().and_then(|left| usize::try_from(left).ok());
         if let Some(length) = length.filter(|length| is_sent && *length <= wire.read.len()) {
             let data = wire.read.split_to(length).freeze();
             if head.persists {
-                lease.give_back(wire);
+                lease.give_back(wire, now);
             }
             return Body::Full((length > 0).then_some(data));
         }
@@ -145,7 +152,7 @@ impl ResponseBody {
 
     fn give_back(&mut self) {
         if let Some(wire) = self.wire.take().filter(|_| self.persists && self.pump.is_none()) {
-            self.lease.give_back(wire);
+            self.lease.give_back(wire, Instant::now());
         }
     }
 }

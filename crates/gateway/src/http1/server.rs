@@ -75,9 +75,10 @@ pub async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
     });
     let peer_text: Rc<str> = peer.to_canonical().to_string().into();
     let mut drained = pin!(worker.drained());
+    let mut has_registered = false;
     let mut served = 0;
     loop {
-        let head = match connection.next(served == 0, drained.as_mut()).await {
+        let head = match connection.next(served == 0, drained.as_mut(), &mut has_registered).await {
             Next::Head(head) => head,
             Next::Refuse(rejection) => {
                 let answer = serve::refused_head(&connection.worker, peer, &connection.wire.borrow().read, rejection);
@@ -123,7 +124,12 @@ impl Connection {
     }
 
     /// Waits for the next head.
-    async fn next<F: Future<Output = ()>>(&self, is_first: bool, mut drained: Pin<&mut F>) -> Next {
+    async fn next<F: Future<Output = ()>>(
+        &self,
+        is_first: bool,
+        mut drained: Pin<&mut F>,
+        has_registered: &mut bool,
+    ) -> Next {
         let limits = self.limits();
         self.deadline.set_after(if is_first { limits.first_byte_timeout } else { limits.idle_timeout });
         let mut empty_lines = 0;
@@ -156,7 +162,12 @@ impl Connection {
                     Poll::Ready(Err(_)) => return Poll::Ready(Next::Closed),
                     Poll::Pending => {}
                 }
-                if !has_begun && drained.as_mut().poll(cx).is_ready() {
+                // Once registered, it wakes this task whatever that is waiting for.
+                let drains = match std::mem::replace(has_registered, true) {
+                    true => self.worker.is_draining(),
+                    false => drained.as_mut().poll(cx).is_ready(),
+                };
+                if !has_begun && drains {
                     return Poll::Ready(Next::Closed);
                 }
                 ready!(self.deadline.poll(cx));

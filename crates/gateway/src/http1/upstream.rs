@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Method, StatusCode};
 use http_body::Body as _;
@@ -55,6 +55,8 @@ pub enum Failure {
 pub struct Terms<'a> {
     /// The method, which says whether an answer has a body.
     pub method: &'a Method,
+    /// When the exchange begins.
+    pub started: Instant,
     /// How long the upstream may take from the last byte of the request to the head of the answer.
     pub timeout: Duration,
     /// Bounds that time.
@@ -124,12 +126,13 @@ pub async fn exchange(
     terms: &Terms<'_>,
     mut interim: impl FnMut(StatusCode, &HeaderMap, &mut Context<'_>),
 ) -> Result<ResponseHead, Failure> {
-    terms.deadline.set_after(terms.timeout);
+    terms.deadline.set(terms.started + terms.timeout);
     let (mut left, mut interims) = (wire.out.len(), 0);
-    let mut takes_more = true;
+    let (mut takes_more, mut is_first) = (true, true);
     poll_fn(|cx| {
         if takes_more && !pump.is_done(wire) {
             match pump.poll(wire, cx) {
+                Poll::Ready(Ok(())) if is_first => {}
                 Poll::Ready(Ok(())) => terms.deadline.set_after(terms.timeout),
                 Poll::Ready(Err(PumpFault::Body(error))) => return Poll::Ready(Err(Failure::Body(error))),
                 // It may have answered before it stopped taking more.
@@ -141,6 +144,7 @@ pub async fn exchange(
                 Poll::Pending => {}
             }
         }
+        is_first = false;
         loop {
             match next_head(wire, terms.method) {
                 Ok(Some(head)) if !head.status.is_informational() => return Poll::Ready(Ok(head)),

@@ -43,10 +43,9 @@ pub struct Lease {
 
 impl Pool {
     /// An idle connection to a target that is still open, the latest used first.
-    pub fn take(self: &Rc<Self>, target: &CompiledTarget, keep: Duration) -> Option<(Wire, Lease)> {
+    pub fn take(self: &Rc<Self>, target: &CompiledTarget, keep: Duration, now: Instant) -> Option<(Wire, Lease)> {
         let mut idle = self.idle.borrow_mut();
         let connections = idle.get_mut(&target.origin)?;
-        let now = Instant::now();
         while let Some(Idle { mut wire, address, until, retires }) = connections.pop() {
             if until > now && retires > now && target.has_address(address) && wire.is_quiet() {
                 let (pool, origin) = (self.clone(), target.origin.clone());
@@ -80,8 +79,7 @@ impl Pool {
 
 impl Lease {
     /// Gives a connection back that is at the end of an exchange.
-    pub fn give_back(&self, mut wire: Wire) {
-        let now = Instant::now();
+    pub fn give_back(&self, mut wire: Wire, now: Instant) {
         if self.keep.is_zero() || self.retires <= now || !wire.read.is_empty() || !wire.out.is_empty() {
             return;
         }
