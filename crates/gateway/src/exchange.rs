@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, Response, request};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Response, request};
 use smallvec::SmallVec;
 
 use crate::body::Body;
@@ -55,9 +56,47 @@ pub struct Exchange<'s> {
     /// How the upstream is called.
     pub plan: ForwardPlan,
     /// Headers for the answer, whatever it will be.
-    pub response_headers: HeaderMap,
+    pub response_headers: AnswerFields,
     /// The policies that were asked, in order; their response side runs in reverse.
     pub ran: SmallVec<[&'s BoundPolicy; 12]>,
+}
+
+/// Fields that policies have for the answer. Few and short-lived, so they are a list and no map.
+#[derive(Default)]
+pub struct AnswerFields(SmallVec<[AnswerField; 5]>);
+
+struct AnswerField {
+    name: HeaderName,
+    value: HeaderValue,
+    /// The first of its name takes the place of what the upstream sent; the others stand beside it.
+    is_first: bool,
+}
+
+impl AnswerFields {
+    /// Puts a field in the place of the one of its name.
+    pub fn set(&mut self, name: HeaderName, value: HeaderValue) {
+        match self.0.iter_mut().find(|field| field.name == name) {
+            Some(field) => field.value = value,
+            None => self.0.push(AnswerField { name, value, is_first: true }),
+        }
+    }
+
+    /// Adds a field beside others of its name.
+    pub fn add(&mut self, name: HeaderName, value: HeaderValue) {
+        let is_first = self.0.iter().all(|field| field.name != name);
+        self.0.push(AnswerField { name, value, is_first });
+    }
+
+    /// Gives them to the head of an answer.
+    pub fn move_to(&mut self, headers: &mut HeaderMap) {
+        for AnswerField { name, value, is_first } in self.0.drain(..) {
+            if is_first {
+                headers.insert(name, value);
+            } else {
+                headers.append(name, value);
+            }
+        }
+    }
 }
 
 impl Exchange<'_> {

@@ -25,7 +25,6 @@ use crate::deadline::Deadline;
 use crate::error::{Refusal, Rejection};
 use crate::forward;
 use crate::http1::{Stream, Wire};
-use crate::sanitize;
 use crate::serve;
 use crate::worker::Worker;
 
@@ -140,7 +139,7 @@ async fn respond(
     };
     let answer = if is_confused {
         let rejection = Rejection::new(Refusal::BadRequest, "the Host is another one than the :authority");
-        let request_id = sanitize::request_id(&head.headers).into();
+        let request_id = worker.telemetry.request_id(&head.headers, Instant::now());
         serve::refused(&worker, peer, head.method, head.uri.path(), request_id, rejection)
     } else {
         // Clients may send the parts of a cookie apart (RFC 9113 section 8.2.3); HTTP/1 knows one field only.

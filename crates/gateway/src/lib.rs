@@ -24,6 +24,7 @@ pub mod pipeline;
 pub mod policy;
 pub mod problem;
 pub mod record;
+pub mod request_id;
 pub mod router;
 pub mod sanitize;
 pub mod schema;

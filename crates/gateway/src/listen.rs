@@ -149,6 +149,7 @@ struct WorkerThread {
 impl WorkerThread {
     async fn run(mut self) {
         let worker = Rc::new(Worker::new(self.shared.clone(), self.workers));
+        tokio::task::spawn_local(worker.telemetry.clone().flush_in_time());
         let mut connections = JoinSet::new();
         let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
         loop {

@@ -3,24 +3,24 @@
 //! sanitize → own paths → match → guard, CORS, key sources → authenticate → limit, validate, transform → upstream →
 //! the policies' response side in reverse → record.
 
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
-use http::header::{self, HeaderValue};
-use http::{HeaderMap, Method, Response, request};
+use http::{Method, Response, header, request};
 use smallvec::SmallVec;
 
 use crate::authenticate::authenticate;
 use crate::body::Body;
 use crate::client::Client;
 use crate::error::{Refusal, Rejection};
-use crate::exchange::{Exchange, Flow, is_preflight};
+use crate::exchange::{AnswerFields, Exchange, Flow, is_preflight};
 use crate::forward;
 use crate::own;
 use crate::policy::{AnyPolicy, ForwardPlan, Phase};
 use crate::record::Record;
-use crate::sanitize::{self, Target, X_REQUEST_ID};
+use crate::request_id::{RequestId, X_REQUEST_ID};
+use crate::sanitize::{self, Target};
 use crate::snapshot::Snapshot;
 use crate::snapshot::api::{CompiledApi, CompiledRoute};
 use crate::snapshot::policy::{BoundPolicy, resolve};
@@ -39,15 +39,16 @@ pub struct Answer {
 pub async fn handle(
     worker: &Worker,
     client: &Client,
-    request_id: Rc<str>,
+    started: Instant,
+    request_id: RequestId,
     in_flight: InFlight,
     head: request::Parts,
     body: Body,
 ) -> Answer {
     let snapshot = worker.snapshot();
     let client_ip = forward::client_address(&head.headers, client.peer, |address| worker.shared.trusts(address));
-    let mut record = Record::new(worker.shared.telemetry.clone(), head.method.clone(), head.uri.path(), client_ip);
-    record.request_id = request_id;
+    let mut record =
+        Record::new(worker.telemetry.clone(), started, request_id, head.method.clone(), head.uri.path(), client_ip);
     record.in_flight = Some(in_flight);
     let response = walk(worker, &snapshot, client, head, body, &mut record).await;
     finish(response, record)
@@ -94,7 +95,7 @@ async fn walk(
         key_sources: None,
         caller: None,
         plan,
-        response_headers: HeaderMap::new(),
+        response_headers: AnswerFields::default(),
         ran: SmallVec::new(),
     };
     let judged = match unmatched {
@@ -108,9 +109,7 @@ async fn walk(
     };
     let response = answer.unwrap_or_else(|rejection| refuse(rejection, record));
     let (mut head, body) = response.into_parts();
-    if !x.response_headers.is_empty() {
-        head.headers.extend(std::mem::take(&mut x.response_headers));
-    }
+    x.response_headers.move_to(&mut head.headers);
     // A refusal passes the response side of all the route's policies, also of those that were not asked any more.
     for bound in route.chain.iter().rev().filter(|bound| x.ran.iter().all(|ran| ran.policy.id != bound.policy.id)) {
         bound.policy.rule.response(&x, &mut head);
@@ -203,14 +202,12 @@ async fn ask<'s>(bound: &'s BoundPolicy, x: &mut Exchange<'s>, record: &mut Reco
 
 fn refuse(rejection: Rejection, record: &mut Record) -> Response<Body> {
     record.refused(rejection.refusal);
-    rejection.into_response(&record.request_id)
+    rejection.into_response(record.request_id.as_str())
 }
 
 /// Sends the request's id back.
 pub fn finish(mut response: Response<Body>, mut record: Record) -> Answer {
-    if let Ok(id) = HeaderValue::from_str(&record.request_id) {
-        response.headers_mut().insert(X_REQUEST_ID, id);
-    }
+    response.headers_mut().insert(X_REQUEST_ID, record.request_id.header().clone());
     record.status = response.status().as_u16();
     Answer { response, record }
 }

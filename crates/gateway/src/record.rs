@@ -3,15 +3,15 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use http::Method;
 
 use crate::error::Refusal;
+use crate::request_id::RequestId;
 use crate::snapshot::api::CompiledApi;
 use crate::snapshot::consumer::CompiledConsumer;
-use crate::telemetry::access_log;
+use crate::telemetry::local::Local;
 use crate::telemetry::log::Sink;
 use crate::telemetry::metrics::Metrics;
 use crate::worker::InFlight;
@@ -28,14 +28,14 @@ pub struct Telemetry {
 /// The record of one request. It is written when it is dropped: at the end of the answer's body, or wherever the
 /// client went away.
 pub struct Record {
-    telemetry: Telemetry,
+    telemetry: Rc<Local>,
     started: Instant,
     /// The request's method.
     pub method: Method,
     /// The request's path, without its query.
     pub path: Box<str>,
     /// The request's id.
-    pub request_id: Rc<str>,
+    pub request_id: RequestId,
     /// The client's address.
     pub client_ip: IpAddr,
     /// The status of the answer; 499 as long as there is none, which is what a client that left gets.
@@ -63,14 +63,21 @@ pub struct Record {
 }
 
 impl Record {
-    /// Begins the record of a request.
-    pub fn new(telemetry: Telemetry, method: Method, path: &str, client_ip: IpAddr) -> Self {
+    /// Begins the record of a request that came in at `started`.
+    pub fn new(
+        telemetry: Rc<Local>,
+        started: Instant,
+        request_id: RequestId,
+        method: Method,
+        path: &str,
+        client_ip: IpAddr,
+    ) -> Self {
         Self {
             telemetry,
-            started: Instant::now(),
+            started,
             method,
             path: path.into(),
-            request_id: "".into(),
+            request_id,
             client_ip,
             status: 499,
             api: None,
@@ -96,10 +103,10 @@ impl Record {
         self.error.get_or_insert_with(|| error.into());
     }
 
-    /// Counts a failed call to the upstream, by index of [`crate::telemetry::metrics::UPSTREAM_ERRORS`].
+    /// Counts a failed call to the upstream, by index of [`crate::telemetry::counters::UPSTREAM_ERRORS`].
     pub fn upstream_failed(&self, kind: usize) {
         if let Some(api) = &self.api {
-            api.metrics.upstream_errors[kind].fetch_add(1, Ordering::Relaxed);
+            api.metrics.upstream_failed(kind);
         }
     }
 }
@@ -107,22 +114,8 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         // The answer to a panic has a record of its own.
-        if std::thread::panicking() {
-            return;
-        }
-        let duration = self.started.elapsed();
-        let metrics = &self.telemetry.metrics;
-        let counters = match &self.api {
-            Some(api) => &*api.metrics,
-            None if self.is_own => &metrics.own,
-            None => &metrics.unmatched,
-        };
-        counters.answered(self.status, duration, self.bytes_sent);
-        if let Some(upstream) = self.upstream_duration {
-            counters.upstream.observe(upstream);
-        }
-        if access_log::is_on() {
-            access_log::write(&self.telemetry.sink, self, duration);
+        if !std::thread::panicking() {
+            self.telemetry.finished(self, self.started);
         }
     }
 }

@@ -1,15 +1,11 @@
-//! From what a client sent to what the rest of the walk may rely on: one host, one normalised path, one request id.
+//! From what a client sent to what the rest of the walk may rely on: one host and one normalised path.
 
 use std::borrow::Cow;
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderValue};
 use http::{Method, Uri, Version, request};
-use uuid::Uuid;
 
 use crate::error::{Refusal, Rejection};
-
-/// The header that carries the request's id.
-pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What a request is for.
 #[derive(Debug)]
@@ -167,19 +163,6 @@ fn remove_dot_segments(path: &str) -> String {
         clean.push('/');
     }
     clean
-}
-
-/// The request's id: the client's if it is usable, else a new UUIDv7.
-pub fn request_id(headers: &HeaderMap) -> Box<str> {
-    let given = headers.get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
-    match given {
-        Some(id) if is_request_id(id) => id.into(),
-        _ => Uuid::now_v7().to_string().into(),
-    }
-}
-
-fn is_request_id(id: &str) -> bool {
-    (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=:@".contains(&byte))
 }
 
 #[cfg(test)]

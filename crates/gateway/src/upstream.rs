@@ -67,7 +67,7 @@ pub async fn send(
     };
     let request_id = record.request_id.clone();
     let is_trusted = worker.shared.trusts(client.peer);
-    let head = Head { x, target, client, is_trusted, request_id: &request_id, framing };
+    let head = Head { x, target, client, is_trusted, request_id: request_id.header().as_bytes(), framing };
     let key = upstream.hash_key(x);
     let mut tried: SmallVec<[usize; 4]> = SmallVec::new();
     let mut last = None;

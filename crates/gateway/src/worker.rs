@@ -13,6 +13,7 @@ use crate::client::ClientLimits;
 use crate::own::Expose;
 use crate::record::Telemetry;
 use crate::snapshot::Snapshot;
+use crate::telemetry::local::Local;
 use crate::upstream::pool::Pool;
 
 /// What all workers share. Nothing in it is ever locked.
@@ -54,6 +55,8 @@ impl Shared {
 pub struct Worker {
     /// What all workers share.
     pub shared: Arc<Shared>,
+    /// What this worker records.
+    pub telemetry: Rc<Local>,
     /// This worker's idle upstream connections.
     pub pool: Rc<Pool>,
     current: RefCell<Rc<Snapshot>>,
@@ -82,6 +85,7 @@ impl Worker {
             most => most.div_ceil(workers),
         };
         Self {
+            telemetry: Rc::new(Local::new(&shared.telemetry)),
             shared,
             pool: Rc::default(),
             current: RefCell::new(Rc::new((*seen).clone())),

@@ -89,7 +89,7 @@ fn exposition() -> String {
     }
     let sink = Sink::stdout(LogFormat::Json).expect("a thread can be started");
     let metrics = Arc::new(Metrics::new(Arc::new(ArcSwap::from_pointee(snapshot)), sink));
-    metrics.own.answered(200, Duration::ZERO, 0);
+    metrics.own.answered(200, Duration::ZERO, None, 0);
     metrics.render()
 }
 

@@ -16,7 +16,7 @@ use crate::error::{Refusal, Rejection};
 use crate::exchange::{Exchange, Flow};
 use crate::limit::{Decision, LimitState, WINDOWS, Window};
 use crate::problem::Problem;
-use crate::telemetry::metrics::LimitMetrics;
+use crate::telemetry::counters::LimitMetrics;
 
 /// Refuses calls past a rate with 429, `Retry-After` and the `RateLimit` fields. Each window refills evenly: a limit of
 /// 60 a minute gives one call back every second. Of several rate limits the one with the lowest priority number
@@ -124,6 +124,12 @@ type Keyed = Cache<u64, Arc<LimitState>>;
 
 const MOST_KEYS: usize = 100_000;
 
+const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+
 /// The compiled policy.
 pub struct RateLimit {
     uid: u64,
@@ -131,8 +137,10 @@ pub struct RateLimit {
     key: LimitKey,
     header: Option<HeaderName>,
     stack: bool,
-    policy_field: HeaderValue,
-    field_name: String,
+    /// `"name";q=100;w=60`: the limit.
+    policy_field: String,
+    /// `"name";r=`: what is said of its state, up to the first number.
+    state_start: String,
     keyed: Arc<OnceLock<Keyed>>,
     metrics: Arc<LimitMetrics>,
 }
@@ -166,8 +174,8 @@ impl Policy for RateLimit {
             key: config.key,
             header: config.header.as_deref().and_then(|name| name.try_into().ok()),
             stack: config.stack,
-            policy_field: HeaderValue::from_str(&policy_field).expect("graphic ASCII only"),
-            field_name,
+            policy_field,
+            state_start: format!("\"{field_name}\";r="),
             keyed,
             metrics,
         })
@@ -191,10 +199,10 @@ impl Policy for RateLimit {
             return Flow::Next;
         }
         tracing::warn!(target: "gateway", consumer = x.consumer_name(), path = x.path, "rate_limit_exceeded");
-        let wait = decision.retry_after.as_nanos().div_ceil(1_000_000_000).max(1);
+        let wait = decision.retry_seconds();
         let detail =
             format!("the limit is {} requests per {}; try again in {wait} s", decision.limit, period(decision.seconds));
-        let rejection = Rejection::new(Refusal::RateLimited, detail).with(header::RETRY_AFTER, number(wait as u64));
+        let rejection = Rejection::new(Refusal::RateLimited, detail).with(header::RETRY_AFTER, number(wait));
         Flow::Refuse(Box::new(rejection))
     }
 }
@@ -204,11 +212,9 @@ impl RateLimit {
         let now = clock::monotonic_ns();
         let subscription = x.caller.and_then(|caller| caller.subscription);
         match (self.key, subscription, x.caller) {
-            (LimitKey::Subscription, Some(subscription), _) => {
-                subscription.limits.of(self.uid, now).take(&self.windows, now)
-            }
+            (LimitKey::Subscription, Some(subscription), _) => subscription.limits.take(self.uid, &self.windows, now),
             (LimitKey::Subscription | LimitKey::Consumer, _, Some(caller)) => {
-                caller.consumer.limits.of(self.uid, now).take(&self.windows, now)
+                caller.consumer.limits.take(self.uid, &self.windows, now)
             }
             (LimitKey::Header, ..) => {
                 let value = self.header.as_ref().and_then(|name| x.head.headers.get(name)).map(HeaderValue::as_bytes);
@@ -226,17 +232,21 @@ impl RateLimit {
         state.take(&self.windows, now)
     }
 
+    /// The fields of the `RateLimit` draft, and the older ones that many clients know.
     fn describe(&self, decision: &Decision, x: &mut Exchange<'_>) {
-        let headers = &mut x.response_headers;
-        let reset = decision.reset_after.as_nanos().div_ceil(1_000_000_000) as u64;
-        let state = format!("\"{}\";r={};t={reset}", self.field_name, decision.remaining);
-        headers.append(HeaderName::from_static("ratelimit-policy"), self.policy_field.clone());
-        if let Ok(state) = HeaderValue::try_from(state) {
-            headers.append(HeaderName::from_static("ratelimit"), state);
-        }
-        headers.insert(HeaderName::from_static("x-ratelimit-limit"), number(u64::from(decision.limit)));
-        headers.insert(HeaderName::from_static("x-ratelimit-remaining"), number(u64::from(decision.remaining)));
-        headers.insert(HeaderName::from_static("x-ratelimit-reset"), number(reset));
+        let reset = decision.reset_seconds();
+        let mut state = Vec::with_capacity(self.state_start.len() + 40);
+        state.extend_from_slice(self.state_start.as_bytes());
+        state.extend_from_slice(itoa::Buffer::new().format(decision.remaining).as_bytes());
+        state.extend_from_slice(b";t=");
+        state.extend_from_slice(itoa::Buffer::new().format(reset).as_bytes());
+        let fields = &mut x.response_headers;
+        // Made anew, because a copy would write to memory that all workers share.
+        fields.add(RATELIMIT_POLICY, value(self.policy_field.as_bytes()));
+        fields.add(RATELIMIT, value(&state));
+        fields.set(X_RATELIMIT_LIMIT, number(decision.limit.into()));
+        fields.set(X_RATELIMIT_REMAINING, number(decision.remaining.into()));
+        fields.set(X_RATELIMIT_RESET, number(reset));
     }
 
     /// What it decided so far.
@@ -260,8 +270,12 @@ pub fn network(address: IpAddr) -> [u8; 8] {
     }
 }
 
-fn number(value: u64) -> HeaderValue {
-    HeaderValue::from(value)
+fn number(number: u64) -> HeaderValue {
+    value(itoa::Buffer::new().format(number).as_bytes())
+}
+
+fn value(text: &[u8]) -> HeaderValue {
+    HeaderValue::from_bytes(text).expect("a policy writes graphic ASCII only")
 }
 
 fn period(seconds: u32) -> &'static str {

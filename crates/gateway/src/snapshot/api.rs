@@ -10,7 +10,7 @@ use crate::config::api::Access;
 use crate::error::{Refusal, Rejection};
 use crate::kind::Id;
 use crate::router::template::Tree;
-use crate::telemetry::metrics::ApiMetrics;
+use crate::telemetry::counters::ApiMetrics;
 use crate::upstream::balance::CompiledUpstream;
 
 /// An API ready for use.

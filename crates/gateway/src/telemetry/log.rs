@@ -1,11 +1,12 @@
 //! The log: one line per event on standard output, in JSON or plain text, through a bounded queue.
 //!
-//! A slow reader never blocks a request: lines that find the queue full are dropped and counted.
+//! A slow reader never blocks a request: lines that find the queue full are dropped and counted. Access lines come by
+//! the page, see [`super::local`].
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-use crate::clock;
+use super::line::Line;
 
 /// The form of a log line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -30,10 +31,12 @@ pub enum LogFormat {
     Plain,
 }
 
-const QUEUE: usize = 65_536;
+/// The most that waits to be written: pages or single lines, and bytes.
+const MOST_WAITING: usize = 16_384;
+const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 enum Message {
-    Line(Vec<u8>),
+    Lines(Vec<u8>),
     Flush(SyncSender<()>),
 }
 
@@ -41,6 +44,7 @@ enum Message {
 #[derive(Debug, Clone)]
 pub struct Sink {
     queue: SyncSender<Message>,
+    waiting_bytes: Arc<AtomicUsize>,
     dropped: Arc<AtomicU64>,
     /// The form of the lines.
     pub format: LogFormat,
@@ -55,15 +59,24 @@ impl fmt::Debug for Message {
 impl Sink {
     /// A sink that writes to standard output.
     pub fn stdout(format: LogFormat) -> io::Result<Self> {
-        let (queue, lines) = sync_channel(QUEUE);
-        std::thread::Builder::new().name("log".to_owned()).spawn(move || write_lines(&lines))?;
-        Ok(Self { queue, dropped: Arc::default(), format })
+        Self::new(format, io::stdout())
     }
 
-    /// Hands a line over; drops it when the queue is full.
-    pub fn line(&self, line: Vec<u8>) {
-        if self.queue.try_send(Message::Line(line)).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+    fn new(format: LogFormat, out: impl Write + Send + 'static) -> io::Result<Self> {
+        let (queue, messages) = sync_channel(MOST_WAITING);
+        let waiting_bytes = Arc::<AtomicUsize>::default();
+        let waiting = waiting_bytes.clone();
+        std::thread::Builder::new().name("log".to_owned()).spawn(move || write_lines(&messages, out, &waiting))?;
+        Ok(Self { queue, waiting_bytes, dropped: Arc::default(), format })
+    }
+
+    /// Hands `count` lines over; drops them when too much is waiting.
+    pub fn lines(&self, lines: Vec<u8>, count: u64) {
+        let size = lines.len();
+        let waiting = self.waiting_bytes.fetch_add(size, Ordering::Relaxed);
+        if waiting + size > MOST_BYTES || self.queue.try_send(Message::Lines(lines)).is_err() {
+            self.waiting_bytes.fetch_sub(size, Ordering::Relaxed);
+            self.dropped.fetch_add(count, Ordering::Relaxed);
         }
     }
 
@@ -86,20 +99,23 @@ impl Sink {
 const REST: Duration = Duration::from_millis(2);
 
 #[expect(clippy::disallowed_methods, reason = "this thread does nothing but write the log, and may sleep")]
-fn write_lines(lines: &Receiver<Message>) {
-    let mut out = io::BufWriter::with_capacity(64 * 1024, io::stdout());
-    while let Ok(first) = lines.recv() {
+fn write_lines(messages: &Receiver<Message>, out: impl Write, waiting_bytes: &AtomicUsize) {
+    let mut out = io::BufWriter::with_capacity(64 * 1024, out);
+    while let Ok(first) = messages.recv() {
         let mut next = Some(first);
         while let Some(message) = next {
             match message {
-                // A closed standard output must not stop the gateway.
-                Message::Line(line) => drop(out.write_all(&line)),
+                Message::Lines(lines) => {
+                    // A closed standard output must not stop the gateway.
+                    let _ = out.write_all(&lines);
+                    waiting_bytes.fetch_sub(lines.len(), Ordering::Relaxed);
+                }
                 Message::Flush(done) => {
                     let _ = out.flush();
                     let _ = done.send(());
                 }
             }
-            next = lines.try_recv().ok();
+            next = messages.try_recv().ok();
         }
         let _ = out.flush();
         std::thread::sleep(REST);
@@ -117,11 +133,13 @@ impl<S: Subscriber> Layer<S> for LineLayer {
         let context = event.metadata().target().split("::").next().unwrap_or_default();
         let message = fields.message;
         let fields = fields.others;
-        let mut line = Line::new(self.0.format, level, context, &message);
+        let mut text = Vec::with_capacity(256);
+        let mut line = Line::of_event(&mut text, self.0.format, level, context, &message);
         for (name, value) in &fields {
-            line.json(name, value);
+            line.field(name, value);
         }
-        self.0.line(line.finish());
+        line.finish();
+        self.0.lines(text, 1);
     }
 }
 
@@ -160,91 +178,41 @@ impl Visit for Fields {
     }
 }
 
-/// One line under construction.
-pub struct Line {
-    format: LogFormat,
-    text: String,
-}
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, PoisonError};
 
-impl Line {
-    /// Begins a line.
-    pub fn new(format: LogFormat, level: tracing::Level, context: &str, message: &str) -> Self {
-        let mut text = String::with_capacity(384);
-        let time = clock::now();
-        match format {
-            LogFormat::Json => {
-                let level = match level {
-                    tracing::Level::ERROR => "error",
-                    tracing::Level::WARN => "warn",
-                    tracing::Level::INFO => "info",
-                    tracing::Level::DEBUG => "debug",
-                    tracing::Level::TRACE => "trace",
-                };
-                let _ = write!(
-                    text,
-                    "{{\"timestamp\":\"{time:.6}\",\"level\":\"{level}\",\"context\":\"{context}\",\"message\":"
-                );
-                escape(&mut text, message);
-            }
-            LogFormat::Plain => {
-                let _ = write!(text, "{time:.3} {level:<5} {}", message.escape_debug());
-            }
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Out(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Out {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
         }
-        Self { format, text }
-    }
 
-    /// Adds a text field.
-    pub fn text(&mut self, name: &str, value: &str) -> &mut Self {
-        match self.format {
-            LogFormat::Json => {
-                let _ = write!(self.text, ",\"{name}\":");
-                escape(&mut self.text, value);
-            }
-            LogFormat::Plain => {
-                let is_plain = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"');
-                let _ = if is_plain {
-                    write!(self.text, " {name}={value}")
-                } else {
-                    write!(self.text, " {name}={value:?}")
-                };
-            }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
         }
-        self
     }
 
-    /// Adds a field whose value needs no quotes and no escaping.
-    pub fn bare(&mut self, name: &str, value: impl fmt::Display) -> &mut Self {
-        let _ = match self.format {
-            LogFormat::Json => write!(self.text, ",\"{name}\":{value}"),
-            LogFormat::Plain => write!(self.text, " {name}={value}"),
-        };
-        self
-    }
-
-    fn json(&mut self, name: &str, value: &Value) {
-        match value {
-            Value::String(text) => self.text(name, text),
-            other => self.bare(name, other),
-        };
-    }
-
-    /// The finished line.
-    pub fn finish(mut self) -> Vec<u8> {
-        self.text.push_str(match self.format {
-            LogFormat::Json => "}\n",
-            LogFormat::Plain => "\n",
-        });
-        self.text.into_bytes()
-    }
-}
-
-fn escape(text: &mut String, value: &str) {
-    let plain = value.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
-    if plain {
-        text.push('"');
-        text.push_str(value);
-        text.push('"');
-    } else {
-        text.push_str(&serde_json::to_string(value).expect("a string serialises to JSON"));
+    #[test]
+    fn a_slow_reader_costs_lines_and_no_more_memory() {
+        let out = Out::default();
+        let sink = Sink::new(LogFormat::Plain, out.clone()).expect("a thread can be started");
+        let page = || b"line\n".repeat(20_000);
+        let pages = 4 * MOST_BYTES / page().len();
+        let reader = out.0.lock().expect("nobody panics while writing");
+        for _ in 0..pages {
+            sink.lines(page(), 20_000);
+        }
+        let waiting = sink.waiting_bytes.load(Ordering::Relaxed);
+        assert!((MOST_BYTES - page().len()..=MOST_BYTES).contains(&waiting), "{waiting}");
+        drop(reader);
+        sink.flush();
+        let written = out.0.lock().expect("nobody panics while writing").len() as u64 / 5;
+        assert_eq!(written + sink.dropped(), 20_000 * pages as u64);
+        assert_eq!(sink.waiting_bytes.load(Ordering::Relaxed), 0);
     }
 }

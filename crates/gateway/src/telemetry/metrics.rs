@@ -6,7 +6,6 @@
 use std::fmt::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use prometheus_client::collector::Collector;
@@ -16,94 +15,12 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::counters::{ApiMetrics, ApiTotal, HistogramTotal, LimitMetrics, UPSTREAM_ERRORS};
 use super::log::Sink;
 use super::targets;
 use crate::clock;
 use crate::policy::{AnyPolicy, TYPES};
 use crate::snapshot::Snapshot;
-
-/// Upper bounds of the latency histograms, in seconds.
-const BUCKETS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-
-/// A histogram of durations.
-#[derive(Debug, Default)]
-pub struct Histogram {
-    /// One more than the bounds, for what lies above the last.
-    buckets: [AtomicU64; BUCKETS.len() + 1],
-    sum_us: AtomicU64,
-}
-
-impl Histogram {
-    /// Counts one duration.
-    pub fn observe(&self, duration: Duration) {
-        let seconds = duration.as_secs_f64();
-        let index = BUCKETS.iter().position(|bound| seconds <= *bound).unwrap_or(BUCKETS.len());
-        self.buckets[index].fetch_add(1, Ordering::Relaxed);
-        self.sum_us.fetch_add(duration.as_micros() as u64, Ordering::Relaxed);
-    }
-
-    fn read(&self) -> (f64, u64, Vec<(f64, u64)>) {
-        let counts = self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed));
-        let buckets: Vec<(f64, u64)> = BUCKETS.iter().copied().chain([f64::INFINITY]).zip(counts).collect();
-        let count = buckets.iter().map(|(_, count)| count).sum();
-        (self.sum_us.load(Ordering::Relaxed) as f64 / 1e6, count, buckets)
-    }
-}
-
-/// Why an upstream call failed, as a label.
-pub const UPSTREAM_ERRORS: [&str; 5] = ["unreachable", "failed", "timeout", "no_target", "overloaded"];
-
-/// The counters of one API.
-#[derive(Debug)]
-pub struct ApiMetrics {
-    /// By status code from 100 to 599.
-    statuses: Box<[AtomicU64; 500]>,
-    /// From the request's head to the end of the answer.
-    pub duration: Histogram,
-    /// From the request to the upstream to the head of its answer.
-    pub upstream: Histogram,
-    /// By [`UPSTREAM_ERRORS`].
-    pub upstream_errors: [AtomicU64; UPSTREAM_ERRORS.len()],
-    /// Bytes of answers.
-    pub bytes_sent: AtomicU64,
-}
-
-impl Default for ApiMetrics {
-    fn default() -> Self {
-        Self {
-            statuses: Box::new([const { AtomicU64::new(0) }; 500]),
-            duration: Histogram::default(),
-            upstream: Histogram::default(),
-            upstream_errors: Default::default(),
-            bytes_sent: AtomicU64::new(0),
-        }
-    }
-}
-
-impl ApiMetrics {
-    /// Counts an answer.
-    pub fn answered(&self, status: u16, duration: Duration, bytes: u64) {
-        if let Some(count) = self.statuses.get(usize::from(status.wrapping_sub(100))) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-        self.duration.observe(duration);
-        self.bytes_sent.fetch_add(bytes, Ordering::Relaxed);
-    }
-}
-
-/// What a rate limit decided.
-#[derive(Debug, Default)]
-pub struct LimitMetrics {
-    allowed: AtomicU64,
-    limited: AtomicU64,
-}
-
-impl LimitMetrics {
-    /// Counts a decision.
-    pub fn count(&self, allowed: bool) {
-        if allowed { &self.allowed } else { &self.limited }.fetch_add(1, Ordering::Relaxed);
-    }
-}
 
 /// Everything that is counted in one process.
 pub struct Metrics {
@@ -185,7 +102,7 @@ impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
         let metrics = &self.0;
         let snapshot = metrics.snapshot.load();
-        let apis: Vec<([(&str, &str); 2], &ApiMetrics)> = snapshot
+        let apis: Vec<([(&str, &str); 2], ApiTotal)> = snapshot
             .apis
             .values()
             .map(|api| ([("tenant", &*api.tenant), ("api", &*api.name)], &*api.metrics))
@@ -193,6 +110,7 @@ impl Collector for Scrape {
                 ([("tenant", ""), ("api", "")], &metrics.unmatched),
                 ([("tenant", ""), ("api", "portunus")], &metrics.own),
             ])
+            .map(|(labels, counted)| (labels, counted.total()))
             .collect();
 
         let mut family = encoder.encode_descriptor(
@@ -201,14 +119,10 @@ impl Collector for Scrape {
             None,
             MetricType::Counter,
         )?;
-        for ([tenant, api], counters) in &apis {
-            for (index, count) in counters.statuses.iter().enumerate() {
-                let count = count.load(Ordering::Relaxed);
-                if count > 0 {
-                    let status = (index + 100).to_string();
-                    let labels = [*tenant, *api, ("status", status.as_str())];
-                    counter(&mut family, &labels, count)?;
-                }
+        for ([tenant, api], total) in &apis {
+            for (status, count) in &total.statuses {
+                let status = status.to_string();
+                counter(&mut family, &[*tenant, *api, ("status", status.as_str())], *count)?;
             }
         }
         let mut family = encoder.encode_descriptor(
@@ -217,8 +131,8 @@ impl Collector for Scrape {
             Some(&Unit::Seconds),
             MetricType::Histogram,
         )?;
-        for (labels, counters) in &apis {
-            histogram(&mut family, labels, &counters.duration)?;
+        for (labels, total) in &apis {
+            histogram(&mut family, labels, &total.duration)?;
         }
         let mut family = encoder.encode_descriptor(
             "upstream_duration",
@@ -226,8 +140,8 @@ impl Collector for Scrape {
             Some(&Unit::Seconds),
             MetricType::Histogram,
         )?;
-        for (labels, counters) in &apis {
-            histogram(&mut family, labels, &counters.upstream)?;
+        for (labels, total) in &apis {
+            histogram(&mut family, labels, &total.upstream)?;
         }
         let mut family = encoder.encode_descriptor(
             "upstream_errors",
@@ -235,15 +149,15 @@ impl Collector for Scrape {
             None,
             MetricType::Counter,
         )?;
-        for ([tenant, api], counters) in &apis {
-            for (reason, count) in UPSTREAM_ERRORS.iter().zip(&counters.upstream_errors) {
-                counter(&mut family, &[*tenant, *api, ("reason", reason)], count.load(Ordering::Relaxed))?;
+        for ([tenant, api], total) in &apis {
+            for (reason, count) in UPSTREAM_ERRORS.iter().zip(total.upstream_errors) {
+                counter(&mut family, &[*tenant, *api, ("reason", reason)], count)?;
             }
         }
         let mut family =
             encoder.encode_descriptor("http_response", "Bytes of answers", Some(&Unit::Bytes), MetricType::Counter)?;
-        for (labels, counters) in &apis {
-            counter(&mut family, labels, counters.bytes_sent.load(Ordering::Relaxed))?;
+        for (labels, total) in &apis {
+            counter(&mut family, labels, total.bytes_sent)?;
         }
         let mut family = encoder.encode_descriptor(
             "rate_limit_decisions",
@@ -314,17 +228,19 @@ fn counter(family: &mut Family<'_>, labels: &impl EncodeLabelSet, value: u64) ->
     ConstCounter::new(value).encode(family.encode_family(labels)?)
 }
 
-fn histogram(family: &mut Family<'_>, labels: &impl EncodeLabelSet, histogram: &Histogram) -> Result<(), Error> {
-    let (sum, count, buckets) = histogram.read();
-    family
-        .encode_family(labels)?
-        .encode_histogram::<prometheus_client::encoding::NoLabelSet>(sum, count, &buckets, None)
+fn histogram(family: &mut Family<'_>, labels: &impl EncodeLabelSet, total: &HistogramTotal) -> Result<(), Error> {
+    family.encode_family(labels)?.encode_histogram::<prometheus_client::encoding::NoLabelSet>(
+        total.seconds(),
+        total.count(),
+        &total.buckets(),
+        None,
+    )
 }
 
 fn limit_decisions(family: &mut Family<'_>, id: &str, name: &str, limit: &LimitMetrics) -> Result<(), Error> {
-    for (decision, count) in [("allowed", &limit.allowed), ("limited", &limit.limited)] {
-        let labels = [("policy_id", id), ("policy", name), ("decision", decision)];
-        counter(family, &labels, count.load(Ordering::Relaxed))?;
+    let (allowed, limited) = limit.total();
+    for (decision, count) in [("allowed", allowed), ("limited", limited)] {
+        counter(family, &[("policy_id", id), ("policy", name), ("decision", decision)], count)?;
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ pub struct Head<'a, 's> {
     /// Whether its sender is a trusted proxy.
     pub is_trusted: bool,
     /// The request's id.
-    pub request_id: &'a str,
+    pub request_id: &'a [u8],
     /// How its body is framed.
     pub framing: Framing,
 }
@@ -79,7 +79,7 @@ impl Head<'_, '_> {
             give("x-forwarded-host", self.target.authority.as_bytes());
         }
         give("via", b"1.1 portunus");
-        give("x-request-id", self.request_id.as_bytes());
+        give("x-request-id", self.request_id);
     }
 
     /// What a client says of itself is replaced; what a trusted proxy says is kept.

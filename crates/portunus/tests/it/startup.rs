@@ -260,6 +260,7 @@ fn a_stop_lets_a_request_under_way_end_and_takes_no_new_ones() {
     assert!(client.read_text(SOON, "last"), "{}", client.text());
     let status = process.wait(SOON).expect("it ends when the last request has ended");
     assert_eq!(status.code(), Some(0));
+    process.wait_log(SOON, |entry| entry["path"] == "/orders/held");
 }
 
 #[test]
@@ -271,6 +272,8 @@ fn a_stop_does_not_wait_for_ever() {
     assert!(client.read_text(SOON, "first"));
     process.terminate();
     assert_eq!(process.wait(SOON).expect("it ends after the drain").code(), Some(0));
+    // What was cut off has its line too.
+    process.wait_log(SOON, |entry| entry["path"] == "/orders/held");
 }
 
 #[test]
