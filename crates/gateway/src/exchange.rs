@@ -44,7 +44,7 @@ pub struct Exchange<'s> {
     /// Its route that was matched.
     pub route: &'s CompiledRoute,
     /// The request's head; policies edit it in place.
-    pub head: request::Parts,
+    pub head: &'s mut request::Parts,
     /// The normalised path.
     pub path: &'s str,
     /// The client's address: the peer's, or what a trusted proxy said.
@@ -102,7 +102,7 @@ impl AnswerFields {
 impl Exchange<'_> {
     /// Whether this is the browser's question before a request to another origin (Fetch standard, CORS-preflight).
     pub fn is_preflight(&self) -> bool {
-        is_preflight(&self.head)
+        is_preflight(self.head)
     }
 
     /// The consumer's name, for the log.

@@ -13,6 +13,7 @@ pub mod upstream;
 mod answer;
 mod linger;
 mod outgoing;
+mod plain;
 mod request_body;
 mod response_body;
 mod tunnel;

@@ -25,6 +25,7 @@ use crate::deadline::Deadline;
 use crate::error::{Refusal, Rejection};
 use crate::forward;
 use crate::http1::{Stream, Wire};
+use crate::pipeline;
 use crate::serve;
 use crate::worker::Worker;
 
@@ -137,23 +138,21 @@ async fn respond(
         (Some(authority), Some(host)) => !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()),
         _ => false,
     };
-    let answer = if is_confused {
+    let mut record = serve::begin(&worker, &client, &head);
+    let mut response = if is_confused {
         let rejection = Rejection::new(Refusal::BadRequest, "the Host is another one than the :authority");
-        let request_id = worker.telemetry.request_id(&head.headers, Instant::now());
-        serve::refused(&worker, peer, head.method, head.uri.path(), request_id, rejection)
+        pipeline::refused(rejection, &mut record)
     } else {
         // Clients may send the parts of a cookie apart (RFC 9113 section 8.2.3); HTTP/1 knows one field only.
         join_cookies(&mut head.headers);
         let body = if body.is_end_stream() { Body::empty() } else { Body::Streamed(body) };
-        serve::answer(&worker, &client, head, body).await
+        serve::answer(&worker, &client, &mut head, body, &mut record).await
     };
-    let mut response = answer.response;
     // Portunus has already said how long it is, by what it sends.
     if response.body().size_hint().exact().is_none() {
         response.headers_mut().remove(header::CONTENT_LENGTH);
     }
     stream.hand_over();
-    let record = answer.record;
     Ok(response.map(|body| StreamBody { inner: body.recorded(record), stream }))
 }
 

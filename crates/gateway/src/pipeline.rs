@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use http::{Method, Response, header, request};
 use smallvec::SmallVec;
@@ -15,42 +14,33 @@ use crate::body::Body;
 use crate::client::Client;
 use crate::error::{Refusal, Rejection};
 use crate::exchange::{AnswerFields, Exchange, Flow, is_preflight};
-use crate::forward;
 use crate::own;
 use crate::policy::{AnyPolicy, ForwardPlan, Phase};
 use crate::record::Record;
-use crate::request_id::{RequestId, X_REQUEST_ID};
+use crate::request_id::X_REQUEST_ID;
 use crate::sanitize::{self, Target};
 use crate::snapshot::Snapshot;
 use crate::snapshot::api::{CompiledApi, CompiledRoute};
 use crate::snapshot::policy::{BoundPolicy, resolve};
 use crate::upstream;
-use crate::worker::{InFlight, Worker};
-
-/// An answer and its record, which is to be dropped when the answer is written.
-pub struct Answer {
-    /// The answer.
-    pub response: Response<Body>,
-    /// Its record.
-    pub record: Record,
-}
+use crate::worker::Worker;
 
 /// Answers one request.
 pub async fn handle(
     worker: &Worker,
     client: &Client,
-    started: Instant,
-    request_id: RequestId,
-    in_flight: InFlight,
-    head: request::Parts,
+    head: &mut request::Parts,
     body: Body,
-) -> Answer {
+    record: &mut Record,
+) -> Response<Body> {
     let snapshot = worker.snapshot();
-    let client_ip = forward::client_address(&head.headers, client.peer, |address| worker.shared.trusts(address));
-    let mut record =
-        Record::new(worker.telemetry.clone(), started, request_id, head.method.clone(), head.uri.path(), client_ip);
-    record.in_flight = Some(in_flight);
-    let response = walk(worker, &snapshot, client, head, body, &mut record).await;
+    let response = walk(worker, &snapshot, client, head, body, record).await;
+    finish(response, record)
+}
+
+/// The answer to a request that is not even looked at.
+pub fn refused(rejection: Rejection, record: &mut Record) -> Response<Body> {
+    let response = refuse(rejection, record);
     finish(response, record)
 }
 
@@ -58,12 +48,12 @@ async fn walk(
     worker: &Worker,
     snapshot: &Snapshot,
     client: &Client,
-    head: request::Parts,
+    head: &mut request::Parts,
     body: Body,
     record: &mut Record,
 ) -> Response<Body> {
     let limits = worker.limits();
-    let target = match sanitize::target(&head, limits.uri_bytes) {
+    let target = match sanitize::target(head, limits.uri_bytes) {
         Ok(target) => target,
         Err(rejection) => return refuse(rejection, record),
     };
@@ -76,7 +66,7 @@ async fn walk(
         return refuse(Refusal::NoRoute.into(), record);
     };
     record.api = Some(api.clone());
-    let (route, unmatched) = match matched_route(api, &head, &target) {
+    let (route, unmatched) = match matched_route(api, head, &target) {
         Ok(route) => (route, None),
         Err(rejection) => (&api.no_route, Some(rejection)),
     };
@@ -206,8 +196,8 @@ fn refuse(rejection: Rejection, record: &mut Record) -> Response<Body> {
 }
 
 /// Sends the request's id back.
-pub fn finish(mut response: Response<Body>, mut record: Record) -> Answer {
+fn finish(mut response: Response<Body>, record: &mut Record) -> Response<Body> {
     response.headers_mut().insert(X_REQUEST_ID, record.request_id.header().clone());
     record.status = response.status().as_u16();
-    Answer { response, record }
+    response
 }

@@ -181,7 +181,9 @@ async fn attempt(
         Err(error) => return Err(Missed::Connect(error, pump.into_body())),
     };
     let lease = worker.pool.lease(target, address, upstream.idle_timeout, CONNECTION_AGE);
-    exchange(head, target, Wire::new(stream), lease, pump, &mut in_flight, Instant::now()).await.map_err(Missed::Failed)
+    exchange(head, target, Box::new(Wire::new(stream)), lease, pump, &mut in_flight, Instant::now())
+        .await
+        .map_err(Missed::Failed)
 }
 
 fn is_repeatable(method: &Method) -> bool {
@@ -191,7 +193,7 @@ fn is_repeatable(method: &Method) -> bool {
 async fn exchange(
     head: &Head<'_, '_>,
     target: &CompiledTarget,
-    mut wire: Wire,
+    mut wire: Box<Wire>,
     mut lease: Lease,
     mut pump: Pump,
     in_flight: &mut Option<InFlight>,

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
-use http::{Method, StatusCode, Version};
+use http::{Response, StatusCode, Version};
 use http_body::Body as _;
 
 use super::decode::Framing;
@@ -12,7 +12,6 @@ use super::linger::MOST_SKIPPED;
 use super::server::Connection;
 use super::tunnel;
 use crate::body::Body;
-use crate::pipeline::Answer;
 use crate::record::Record;
 
 /// Why an answer was not written to its end.
@@ -23,8 +22,14 @@ enum Broken {
 
 impl Connection {
     /// Writes an answer; whether another request may follow on this connection.
-    pub(super) async fn answer(&self, answer: Answer, method: &Method, version: Version, may_persist: bool) -> bool {
-        let Answer { response, mut record } = answer;
+    pub(super) async fn answer(
+        &self,
+        response: Response<Body>,
+        mut record: Record,
+        is_head: bool,
+        version: Version,
+        may_persist: bool,
+    ) -> bool {
         let (head, body) = response.into_parts();
         let mut body = match body {
             Body::Tunnel(upstream) => {
@@ -38,8 +43,7 @@ impl Connection {
         // From here on it is too late to be told.
         self.awaits_continue.set(false);
         let length = body.size_hint().exact();
-        let has_body =
-            *method != Method::HEAD && !matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let has_body = !is_head && !matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let (framing, persists) = match length {
             Some(length) => (Framing::Length(length), persists),
             None if version == Version::HTTP_10 => (Framing::UntilClose, false),
@@ -51,7 +55,7 @@ impl Connection {
             (true, _) => Persistence::Usual,
         };
         // What an answer of our own to HEAD would have is known from the body that is not sent.
-        let stated = has_body || *method == Method::HEAD && length.is_some_and(|length| length > 0);
+        let stated = has_body || is_head && length.is_some_and(|length| length > 0);
         self.head(&head, version, stated.then_some(framing), persistence);
         if !has_body {
             body = Body::empty();

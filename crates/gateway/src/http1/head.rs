@@ -6,9 +6,11 @@ pub mod request;
 pub mod response;
 
 use std::mem::MaybeUninit;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use memchr::memmem::Finder;
 use thiserror::Error;
 
 use fields::Fields;
@@ -43,18 +45,20 @@ const BARE: HeadFault = HeadFault::Malformed("a line of the head does not end wi
 /// # Errors
 /// A CR or LF that is not part of CRLF: parties disagree on whether it ends a line.
 pub fn end(bytes: &[u8], from: usize) -> Result<Option<usize>, HeadFault> {
-    for offset in memchr::memchr_iter(b'\n', &bytes[from..]) {
-        let at = from + offset;
-        if at == 0 || bytes[at - 1] != b'\r' {
-            return Err(BARE);
+    static EMPTY_LINE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\r\n\r\n"));
+    let from = from.saturating_sub(3);
+    let end = EMPTY_LINE.find(&bytes[from..]).map(|at| from + at + 4);
+    let is_strict = match end {
+        // The parser refuses a CR without its LF, so equal numbers leave no LF without its CR.
+        Some(end) => {
+            let head = &bytes[..end];
+            memchr::memchr_iter(b'\r', head).count() == memchr::memchr_iter(b'\n', head).count()
         }
-        if at >= 3 && &bytes[at - 3..at] == b"\r\n\r" {
-            let head = &bytes[..=at];
-            let is_strict = memchr::memchr_iter(b'\r', head).all(|at| head.get(at + 1) == Some(&b'\n'));
-            return if is_strict { Ok(Some(at + 1)) } else { Err(BARE) };
-        }
-    }
-    Ok(None)
+        // No need to wait for the rest; looked through from where it was left, so that many pieces cost no more.
+        None => memchr::memchr_iter(b'\n', &bytes[from..])
+            .all(|at| (from + at).checked_sub(1).is_some_and(|at| bytes[at] == b'\r')),
+    };
+    if is_strict { Ok(end) } else { Err(BARE) }
 }
 
 /// The fields of a trailer section, which ends with its empty line; those that frame, route or authenticate a message

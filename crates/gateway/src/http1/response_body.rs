@@ -17,7 +17,7 @@ use crate::upstream::pool::Lease;
 /// The body of an upstream's answer. When it has been read to its end the connection goes back to its pool; dropped before,
 /// the connection is closed, which also tells the upstream that nobody waits any more.
 pub struct ResponseBody {
-    wire: Option<Wire>,
+    wire: Option<Box<Wire>>,
     decoder: Decoder,
     /// The rest of the request, where the upstream answers before it has all of it.
     pump: Option<Pump>,
@@ -34,7 +34,7 @@ impl ResponseBody {
     /// The body after a head. What came whole is no longer tied to the connection.
     pub fn body(
         head: &ResponseHead,
-        mut wire: Wire,
+        mut wire: Box<Wire>,
         pump: Pump,
         lease: Lease,
         read_timeout: Duration,

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::{HeaderMap, Method, Response, StatusCode, Version};
 use tokio::net::TcpStream;
 
 use super::decode::{Decoder, Framing};
@@ -23,7 +23,7 @@ use crate::client::{Client, ClientLimits};
 use crate::deadline::Deadline;
 use crate::error::{Refusal, Rejection};
 use crate::http2;
-use crate::pipeline::Answer;
+use crate::record::Record;
 use crate::serve;
 use crate::worker::Worker;
 
@@ -81,8 +81,8 @@ pub async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
         let head = match connection.next(served == 0, drained.as_mut(), &mut has_registered).await {
             Next::Head(head) => head,
             Next::Refuse(rejection) => {
-                let answer = serve::refused_head(&connection.worker, peer, &connection.wire.borrow().read, rejection);
-                return connection.close_with(answer).await;
+                let refused = serve::refused_head(&worker, peer, &connection.wire.borrow().read, rejection);
+                return connection.close_with(refused).await;
             }
             Next::Http2 => {
                 // Nothing else holds it before the first request.
@@ -95,8 +95,8 @@ pub async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
         let request = match request::parse(&head, limits.head_fields) {
             Ok(request) => request,
             Err(fault) => {
-                let answer = serve::refused_head(&connection.worker, peer, &head, rejection(fault));
-                return connection.close_with(answer).await;
+                let refused = serve::refused_head(&worker, peer, &head, rejection(fault));
+                return connection.close_with(refused).await;
             }
         };
         drop(head);
@@ -182,7 +182,7 @@ impl Connection {
 
     /// Has one request answered; whether another may follow.
     async fn exchange(self: Rc<Self>, request: RequestHead, peer_text: &Rc<str>, served: u64) -> bool {
-        let RequestHead { parts, framing, persists, expects_continue, websocket } = request;
+        let RequestHead { mut parts, framing, persists, expects_continue, websocket } = request;
         *self.decoder.borrow_mut() = Decoder::new(framing);
         self.awaits_continue.set(expects_continue);
         let body = match framing {
@@ -196,9 +196,10 @@ impl Connection {
             connection: Some(self.clone()),
             deadline: self.deadline.clone(),
         };
-        let (version, method) = (parts.version, parts.method.clone());
+        let (version, is_head) = (parts.version, parts.method == Method::HEAD);
+        let mut record = serve::begin(&self.worker, &client, &parts);
         let answer = {
-            let mut answering = pin!(serve::answer(&self.worker, &client, parts, body));
+            let mut answering = pin!(serve::answer(&self.worker, &client, &mut parts, body, &mut record));
             poll_fn(|cx| match answering.as_mut().poll(cx) {
                 Poll::Ready(answer) => Poll::Ready(Some(answer)),
                 Poll::Pending => self.poll_gone(cx).map(|()| None),
@@ -206,10 +207,10 @@ impl Connection {
             .await
         };
         self.half_closed.take();
-        let Some(answer) = answer else { return false };
+        let Some(response) = answer else { return false };
         let most = self.limits().requests_per_connection;
         let may_persist = persists && (most == 0 || served < most);
-        let goes_on = self.answer(answer, &method, version, may_persist).await;
+        let goes_on = self.answer(response, record, is_head, version, may_persist).await;
         if goes_on && !self.decoder.borrow().is_end() && !skip_body(&self).await {
             return false;
         }
@@ -218,9 +219,10 @@ impl Connection {
         goes_on
     }
 
-    async fn close_with(&self, answer: Answer) {
+    async fn close_with(&self, refused: (Response<Body>, Record)) {
         self.spoil();
-        self.answer(answer, &Method::GET, Version::HTTP_11, false).await;
+        let (response, record) = refused;
+        self.answer(response, record, false, Version::HTTP_11, false).await;
     }
 
     /// Ready when nobody waits for the answer any more: the connection broke, or the client stopped sending and its time

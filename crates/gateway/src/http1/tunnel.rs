@@ -16,7 +16,7 @@ use crate::upstream::pool::Lease;
 /// The connection to an upstream that has become a WebSocket.
 pub struct Tunnel {
     /// The connection.
-    pub wire: Wire,
+    pub wire: Box<Wire>,
     /// Counts it at its target.
     pub lease: Lease,
 }

@@ -13,6 +13,7 @@ use tokio_rustls::client::TlsStream;
 use super::decode::{Decoder, FramingFault, Step};
 use super::head::{self, HeadFault};
 use super::outgoing::Outgoing;
+use super::plain;
 
 /// How much is read at once where nothing is known of what comes.
 const SCRATCH: usize = 16 * 1024;
@@ -34,7 +35,7 @@ pub enum Stream {
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Plain(stream) => plain::poll_read(stream, cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
@@ -43,7 +44,7 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Plain(stream) => plain::poll_write(stream, cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }

@@ -23,7 +23,7 @@ pub struct Pool {
 }
 
 struct Idle {
-    wire: Wire,
+    wire: Box<Wire>,
     address: SocketAddr,
     until: Instant,
     retires: Instant,
@@ -43,7 +43,7 @@ pub struct Lease {
 
 impl Pool {
     /// An idle connection to a target that is still open, the latest used first.
-    pub fn take(self: &Rc<Self>, target: &CompiledTarget, keep: Duration, now: Instant) -> Option<(Wire, Lease)> {
+    pub fn take(self: &Rc<Self>, target: &CompiledTarget, keep: Duration, now: Instant) -> Option<(Box<Wire>, Lease)> {
         let mut idle = self.idle.borrow_mut();
         let connections = idle.get_mut(&target.origin)?;
         while let Some(Idle { mut wire, address, until, retires }) = connections.pop() {
@@ -79,7 +79,7 @@ impl Pool {
 
 impl Lease {
     /// Gives a connection back that is at the end of an exchange.
-    pub fn give_back(&self, mut wire: Wire, now: Instant) {
+    pub fn give_back(&self, mut wire: Box<Wire>, now: Instant) {
         if self.keep.is_zero() || self.retires <= now || !wire.read.is_empty() || !wire.out.is_empty() {
             return;
         }
