@@ -134,13 +134,15 @@ async fn respond(
         connection: None,
         deadline: Rc::new(Deadline::after(worker.limits().head_timeout)),
     };
-    let is_confused = match (head.uri.authority(), head.headers.get(header::HOST)) {
-        (Some(authority), Some(host)) => !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()),
-        _ => false,
+    let authority = head.uri.authority().map(|authority| authority.as_str().as_bytes());
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let is_confused = match (authority, hosts.next()) {
+        (Some(authority), Some(host)) if !host.as_bytes().eq_ignore_ascii_case(authority) => true,
+        _ => hosts.next().is_some(),
     };
     let mut record = serve::begin(&worker, &client, &head);
     let mut response = if is_confused {
-        let rejection = Rejection::new(Refusal::BadRequest, "the Host is another one than the :authority");
+        let rejection = Rejection::new(Refusal::BadRequest, "a request has one host: the Host is the :authority");
         pipeline::refused(rejection, &mut record)
     } else {
         // Clients may send the parts of a cookie apart (RFC 9113 section 8.2.3); HTTP/1 knows one field only.

@@ -14,6 +14,17 @@ use super::tunnel;
 use crate::body::Body;
 use crate::record::Record;
 
+/// What becomes of the connection after an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// Another request may follow.
+    Persists,
+    /// It is closed so that the client can still read the answer.
+    Closes,
+    /// There is nothing to be said on it any more.
+    Broken,
+}
+
 /// Why an answer was not written to its end.
 enum Broken {
     Client,
@@ -21,21 +32,21 @@ enum Broken {
 }
 
 impl Connection {
-    /// Writes an answer; whether another request may follow on this connection.
+    /// Writes an answer.
     pub(super) async fn answer(
         &self,
         response: Response<Body>,
-        mut record: Record,
+        record: &mut Record,
         is_head: bool,
         version: Version,
         may_persist: bool,
-    ) -> bool {
+    ) -> End {
         let (head, body) = response.into_parts();
         let mut body = match body {
             Body::Tunnel(upstream) => {
                 self.head(&head, version, None, Persistence::Switch);
-                tunnel::run(self, *upstream, &mut record).await;
-                return false;
+                tunnel::run(self, *upstream, record).await;
+                return End::Broken;
             }
             body => body,
         };
@@ -60,20 +71,16 @@ impl Connection {
         if !has_body {
             body = Body::empty();
         }
-        match self.body(&mut body, framing, &mut record).await {
-            Ok(()) => {}
-            Err(Broken::Client) => return false,
+        match self.body(&mut body, framing, record).await {
+            Ok(()) if persists => End::Persists,
+            Ok(()) => End::Closes,
+            Err(Broken::Client) => End::Broken,
             // Without the end of its body the client notices that the answer is not whole.
             Err(Broken::Upstream(why)) => {
                 record.broken(&why);
-                return false;
+                End::Broken
             }
         }
-        drop(record);
-        if !persists {
-            self.close().await;
-        }
-        persists
     }
 
     fn head(&self, head: &http::response::Parts, version: Version, body: Option<Framing>, persistence: Persistence) {

@@ -11,10 +11,11 @@ use bytes::{Buf, Bytes};
 use http::{HeaderMap, Method, Response, StatusCode, Version};
 use tokio::net::TcpStream;
 
+use super::answer::End;
 use super::decode::{Decoder, Framing};
 use super::encode::{self, Persistence};
 use super::head::HeadFault;
-use super::head::request::{self, RequestHead};
+use super::head::request;
 use super::linger::{linger, skip_body};
 use super::request_body::RequestBody;
 use super::wire::{Stream, Wire};
@@ -92,15 +93,7 @@ pub async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
             Next::Closed => return,
         };
         served += 1;
-        let request = match request::parse(&head, limits.head_fields) {
-            Ok(request) => request,
-            Err(fault) => {
-                let refused = serve::refused_head(&worker, peer, &head, rejection(fault));
-                return connection.close_with(refused).await;
-            }
-        };
-        drop(head);
-        if !connection.clone().exchange(request, &peer_text, served).await {
+        if !connection.clone().exchange(head, &peer_text, served).await {
             return;
         }
     }
@@ -181,25 +174,33 @@ impl Connection {
     }
 
     /// Has one request answered; whether another may follow.
-    async fn exchange(self: Rc<Self>, request: RequestHead, peer_text: &Rc<str>, served: u64) -> bool {
-        let RequestHead { mut parts, framing, persists, expects_continue, websocket } = request;
-        *self.decoder.borrow_mut() = Decoder::new(framing);
-        self.awaits_continue.set(expects_continue);
-        let body = match framing {
+    async fn exchange(self: Rc<Self>, head: Bytes, peer_text: &Rc<str>, served: u64) -> bool {
+        let mut request = match request::parse(&head, self.limits().head_fields) {
+            Ok(request) => request,
+            Err(fault) => {
+                let refused = serve::refused_head(&self.worker, self.peer, &head, rejection(fault));
+                self.close_with(refused).await;
+                return false;
+            }
+        };
+        drop(head);
+        *self.decoder.borrow_mut() = Decoder::new(request.framing);
+        self.awaits_continue.set(request.expects_continue);
+        let body = match request.framing {
             Framing::Length(0) => Body::empty(),
             _ => Body::Client(RequestBody::new(self.clone())),
         };
         let client = Client {
             peer: self.peer,
             peer_text: peer_text.clone(),
-            websocket,
+            websocket: request.websocket,
             connection: Some(self.clone()),
             deadline: self.deadline.clone(),
         };
-        let (version, is_head) = (parts.version, parts.method == Method::HEAD);
-        let mut record = serve::begin(&self.worker, &client, &parts);
+        let (version, is_head) = (request.parts.version, request.parts.method == Method::HEAD);
+        let mut record = serve::begin(&self.worker, &client, &request.parts);
         let answer = {
-            let mut answering = pin!(serve::answer(&self.worker, &client, &mut parts, body, &mut record));
+            let mut answering = pin!(serve::answer(&self.worker, &client, &mut request.parts, body, &mut record));
             poll_fn(|cx| match answering.as_mut().poll(cx) {
                 Poll::Ready(answer) => Poll::Ready(Some(answer)),
                 Poll::Pending => self.poll_gone(cx).map(|()| None),
@@ -209,8 +210,10 @@ impl Connection {
         self.half_closed.take();
         let Some(response) = answer else { return false };
         let most = self.limits().requests_per_connection;
-        let may_persist = persists && (most == 0 || served < most);
-        let goes_on = self.answer(response, record, is_head, version, may_persist).await;
+        let may_persist = request.persists && (most == 0 || served < most);
+        let end = self.answer(response, &mut record, is_head, version, may_persist).await;
+        drop(record);
+        let goes_on = self.close_after(end).await;
         if goes_on && !self.decoder.borrow().is_end() && !skip_body(&self).await {
             return false;
         }
@@ -221,8 +224,10 @@ impl Connection {
 
     async fn close_with(&self, refused: (Response<Body>, Record)) {
         self.spoil();
-        let (response, record) = refused;
-        self.answer(response, record, false, Version::HTTP_11, false).await;
+        let (response, mut record) = refused;
+        let end = self.answer(response, &mut record, false, Version::HTTP_11, false).await;
+        drop(record);
+        self.close_after(end).await;
     }
 
     /// Ready when nobody waits for the answer any more: the connection broke, or the client stopped sending and its time
@@ -266,9 +271,12 @@ impl Connection {
         self.is_spoiled.set(true);
     }
 
-    /// Closes so that the client can still read the answer.
-    pub(super) async fn close(&self) {
-        linger(&self.wire).await;
+    /// What is left to do for the connection after an answer; whether another request may follow.
+    async fn close_after(&self, end: End) -> bool {
+        if end == End::Closes {
+            linger(&self.wire).await;
+        }
+        end == End::Persists
     }
 }
 
