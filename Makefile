@@ -27,11 +27,12 @@ release: ## Build the binary that is fast to run
 	cargo build --locked --release -p portunus
 	@ls -lh $(TARGET)/release/portunus
 
-test: ## Everything that guards a change: setup, lint, all tests, generated pages up to date
+test: ## Everything that guards a change: setup, lint, all tests, generated pages, instructions of a request
 	@scripts/step setup scripts/setup
 	@scripts/step lint $(MAKE) lint
 	@scripts/step tests cargo nextest run --locked --workspace $(ARGS)
 	@scripts/step docs env PORTUNUS_BIN=$(TARGET)/debug/portunus scripts/docs --check
+	@$(if $(ARGS),,scripts/step bench bench/run --quick)
 
 lint: ## Format, clippy, length of files, shell scripts, links between pages
 	@scripts/lint
@@ -39,7 +40,8 @@ lint: ## Format, clippy, length of files, shell scripts, links between pages
 fmt: ## Format every Rust file
 	@scripts/rust-files | xargs -r0 rustfmt --edition 2024
 
-bench: ## Measure side by side with other proxies
+bench: ## Measure side by side with other proxies: table and plots in bench/RESULTS.md
+	@scripts/setup bench
 	@bench/run $(ARGS)
 
 drill: ## The long tests: kill loops, soaks, large configurations

@@ -1,33 +1,42 @@
-"""The side-by-side measurement: load on each case in turn, round by round."""
+"""Load in rounds: each shot in turn, so that what else happens on the machine touches all of them alike."""
 
 import dataclasses
 import os
-import re
 import statistics
-import subprocess
 import sys
 import typing
 
-import cases
 import work
+from case import Case
+from load import Outcome
 
-CONNECTIONS = 64
-WARM_UP = 1
-# Above this share of other programs in the machine's busy time, a round is measured again.
+# Above this share of other programs in the machine's busy time, a measurement is made again.
 DISTURBED = 0.05
+AGAIN = 2
+
+
+@dataclasses.dataclass
+class Shot:
+    """What is measured: a load on a case."""
+
+    name: str
+    case: Case
+    fire: typing.Callable[[], Outcome]
 
 
 @dataclasses.dataclass
 class Sample:
-    """One case in one round."""
+    """One shot in one round."""
 
-    requests: int
+    requests: float
     seconds: float
     errors: int
+    # CPU seconds of the proxy, and those of them that were spent in the kernel.
     cpu: float
+    kernel: float
     # Share of the proxy's CPU time that its busiest thread took.
     busiest: float
-    log_lines: typing.Optional[int]
+    log_lines: int | None
     # Share of the machine's busy time that was neither proxy nor upstream nor load.
     others: float
 
@@ -35,22 +44,14 @@ class Sample:
     def microseconds(self):
         return self.cpu / self.requests * 1e6
 
-    @property
-    def rate(self):
-        return self.requests / self.seconds
-
 
 @dataclasses.dataclass
 class Result:
-    """One case in all rounds."""
+    """One shot in all rounds."""
 
-    case: cases.Case
-    memory_at_start: int
-    memory_after: int = 0
-    samples: list = dataclasses.field(default_factory=list)
-    ratios: list = dataclasses.field(default_factory=list)
-    # Ratios to nginx with the same work.
-    same: list = dataclasses.field(default_factory=list)
+    name: str
+    case: Case
+    samples: list
 
     def errors(self):
         return sum(sample.errors for sample in self.samples)
@@ -58,106 +59,114 @@ class Result:
     def microseconds(self):
         return [sample.microseconds for sample in self.samples]
 
+    def cost(self):
+        """CPU microseconds of a request, the median."""
+        return statistics.median(self.microseconds())
+
+    def kernel(self):
+        """Share of the CPU time that was spent in the kernel."""
+        return min(1.0, sum(sample.kernel for sample in self.samples) / sum(sample.cpu for sample in self.samples))
+
     def rate(self):
-        return statistics.median(sample.rate for sample in self.samples)
+        return statistics.median(sample.requests / sample.seconds for sample in self.samples)
+
+    def busiest(self):
+        return [sample.busiest for sample in self.samples]
 
     def lines_per_request(self):
         """Log lines per request over all rounds; None for a case without a log."""
         lines = [sample.log_lines for sample in self.samples]
         return None if None in lines else sum(lines) / sum(sample.requests for sample in self.samples)
 
-
-def run(place, count, seconds):
-    """Measures every case `count` times, and up to twice that on a busy machine."""
-    wrk = work.program("wrk")
-    binary = work.portunus()
-    upstream, port = cases.start_upstream(place)
-    results = [Result(case, case.process.memory()) for case in cases.start(place, binary, port)]
-    for result in results:
-        load(wrk, result.case, upstream, WARM_UP)
-    done = []
-    # A round that other programs disturbed is kept only for want of a better one.
-    while len(done) < 2 * count and sum(is_quiet(samples) for samples in done) < count:
-        done.append(one_round(wrk, results, upstream, len(done), seconds))
-    done = sorted(done, key=disturbance)[:count]
-    for index, result in enumerate(results):
-        result.samples = [samples[index] for samples in done]
-    for result in results:
-        result.memory_after = result.case.process.memory()
-        result.ratios = to(result, results[0])
-        same = next(other for other in results if other.case.work == result.case.work)
-        result.same = to(result, same)
-    return results
+    def to(self, other):
+        """CPU per request as a ratio to another shot, round by round."""
+        return [mine / yours for mine, yours in zip(self.microseconds(), other.microseconds())]
 
 
-def one_round(wrk, results, upstream, number, seconds):
-    """Loads every case; gives the samples in the order of the results."""
-    samples = {}
-    # Each round begins with another case, so that none always follows the same one.
-    turn = number % len(results)
-    for result in results[turn:] + results[:turn]:
-        sample = load(wrk, result.case, upstream, seconds)
-        samples[result.case.name] = sample
-        print(
-            f"round {number + 1}  {result.case.name:<28} {sample.microseconds:6.2f} us/request {sample.rate:8.0f} requests/s"
-            + (f"  {sample.errors} errors" if sample.errors else "")
-            + (f"  disturbed: {sample.others:.0%} other programs" if sample.others > DISTURBED else ""),
-            file=sys.stderr,
-        )
-    return [samples[result.case.name] for result in results]
+class Rounds:
+    """Measures in rounds, and remembers how quiet the machine was."""
+
+    def __init__(self, upstream, count, again):
+        self.upstream = upstream
+        self.count = count
+        # Measurements that may be made again in the whole run: a machine that stays busy must not double it.
+        self.again = again
+        self.others = []
+
+    def run(self, shots, count=None):
+        """Fires every shot in each round; gives {name: Result}."""
+        samples = {shot.name: [] for shot in shots}
+        for number in range(count or self.count):
+            # Each round begins with another shot, so that none always follows the same one.
+            turn = number % len(shots)
+            for shot in shots[turn:] + shots[:turn]:
+                sample = self.quiet(lambda shot=shot: measure(shot, self.upstream))
+                samples[shot.name].append(sample)
+                print(
+                    f"round {number + 1}  {shot.name:<36} {sample.microseconds:9.2f} us/request"
+                    f" {sample.requests / sample.seconds:9.0f} requests/s"
+                    + (f"  {sample.errors} errors" if sample.errors else "")
+                    + (f"  disturbed: {sample.others:.0%} other programs" if sample.others > DISTURBED else ""),
+                    file=sys.stderr,
+                )
+        return {shot.name: Result(shot.name, shot.case, samples[shot.name]) for shot in shots}
+
+    def quiet(self, take):
+        """A sample that other programs did not disturb, or the one of some that they disturbed least."""
+        taken = [take()]
+        while taken[-1].others > DISTURBED and len(taken) <= AGAIN and self.again > 0:
+            self.again -= 1
+            taken.append(take())
+        best = min(taken, key=lambda sample: sample.others)
+        self.others.append(best.others)
+        return best
 
 
-def disturbance(samples):
-    """How much of a round's busy time other programs took, at most."""
-    return max(sample.others for sample in samples)
+@dataclasses.dataclass
+class Usage:
+    """What a load took of the machine."""
+
+    # CPU seconds of each of the proxy's threads.
+    threads: dict
+    others: float
 
 
-def is_quiet(samples):
-    return disturbance(samples) <= DISTURBED
+def observe(processes, fire):
+    """Runs a load; gives what it found, and what the first process and others took meanwhile."""
+    machine, before, loading = work.machine_time(), [process.cpu() for process in processes], children_time()
+    outcome = fire()
+    spent = [work.spent(first, process.cpu()) for first, process in zip(before, processes)]
+    known = sum(sum(threads.values()) for threads in spent) + children_time() - loading
+    busy = work.machine_time() - machine
+    return outcome, Usage(spent[0], max(0.0, busy - known) / busy)
 
 
-def to(result, other):
-    """CPU per request as a ratio to another case, round by round."""
-    return [mine / yours for mine, yours in zip(result.microseconds(), other.microseconds())]
+def measure(shot, upstream):
+    """Fires once."""
+    case = shot.case
 
+    def fire():
+        outcome = shot.fire()
+        if case.log:
+            # The lines that are still in buffers are part of the work.
+            work.settle(case.log)
+        return outcome
 
-def load(wrk, case, upstream, seconds):
-    """Loads a case for some seconds."""
     if case.log:
         os.truncate(case.log, 0)
-    command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s"]
-    if case.key:
-        command += ["-H", f"X-API-Key: {case.key}"]
-    machine, proxy, back, load_time = work.machine_time(), case.process.cpu(), upstream.cpu(), children_time()
-    done = subprocess.run([*command, case.url], capture_output=True, text=True, timeout=seconds + 30)
-    if case.log:
-        # The lines that are still in buffers are part of the work.
-        work.settle(case.log)
-    threads = work.spent(proxy, case.process.cpu())
-    cpu = sum(threads.values())
-    known = cpu + sum(work.spent(back, upstream.cpu()).values()) + children_time() - load_time
-    busy = work.machine_time() - machine
-    requests = re.search(r"(\d+) requests in ([\d.]+)(ms|s|m)", done.stdout)
-    if done.returncode or not requests or not int(requests[1]):
-        raise work.Fault(f"{case.name}: wrk made no request: {(done.stderr or done.stdout).strip()}")
+    kernel = case.process.kernel()
+    outcome, usage = observe([case.process, upstream], fire)
+    cpu = sum(usage.threads.values())
     return Sample(
-        requests=int(requests[1]),
-        seconds=float(requests[2]) * {"ms": 0.001, "s": 1, "m": 60}[requests[3]],
-        errors=errors(done.stdout),
+        requests=outcome.requests,
+        seconds=outcome.seconds,
+        errors=outcome.errors,
         cpu=cpu,
-        busiest=max(threads.values()) / cpu,
-        log_lines=lines(case) if case.log else None,
-        others=max(0.0, busy - known) / busy,
+        kernel=case.process.kernel() - kernel,
+        busiest=max(usage.threads.values()) / cpu,
+        log_lines=lines(case.log) if case.log else None,
+        others=usage.others,
     )
-
-
-def errors(output):
-    """What wrk counted as failed."""
-    found = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
-    count = int(found[1]) if found else 0
-    if found := re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", output):
-        count += sum(map(int, found.groups()))
-    return count
 
 
 def children_time():
@@ -166,10 +175,10 @@ def children_time():
     return times.children_user + times.children_system
 
 
-def lines(case):
+def lines(path):
     """Lines of the access log of this load."""
     count = 0
-    with open(case.log, "rb") as log:
+    with open(path, "rb") as log:
         while chunk := log.read(1 << 20):
             count += chunk.count(b"\n")
     return count

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import socket
@@ -13,6 +14,7 @@ import time
 
 BENCH = pathlib.Path(__file__).resolve().parent
 ROOT = BENCH.parent
+OUT = BENCH / "out"
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 DIE_WITH_PARENT = 1  # prctl PR_SET_PDEATHSIG
@@ -27,7 +29,7 @@ def program(name):
     """The path of a program; servers stand in folders that are not on everybody's PATH."""
     found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     if not found:
-        raise Fault(f"{name} is missing; `make setup` installs it")
+        raise Fault(f"{name} is missing; `scripts/setup bench` installs it")
     return found
 
 
@@ -37,7 +39,8 @@ def portunus():
         if not os.access(given, os.X_OK):
             raise Fault(f"PORTUNUS_BIN names {given}, which is not there")
         return str(pathlib.Path(given).resolve())
-    if subprocess.run(["cargo", "build", "--quiet", "--locked", "--release", "-p", "portunus"], cwd=ROOT).returncode:
+    command = ["cargo", "build", "--quiet", "--locked", "--release", "-p", "portunus"]
+    if subprocess.run(command, check=False, cwd=ROOT).returncode:
         raise Fault("portunus could not be built")
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", "target"))
     return str(ROOT / target / "release" / "portunus")
@@ -72,10 +75,12 @@ class Place:
 @contextlib.contextmanager
 def place():
     """Makes a place to work in."""
-    out = BENCH / "out"
-    out.mkdir(exist_ok=True)
+    # Thousands of idle connections need a file each, here and in the proxies.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    OUT.mkdir(exist_ok=True)
     with contextlib.ExitStack() as stack:
-        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(dir=out, ignore_cleanup_errors=True)))
+        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(dir=OUT, ignore_cleanup_errors=True)))
         yield Place(folder, stack)
 
 
@@ -131,6 +136,14 @@ class Process:
                     with contextlib.suppress(OSError):
                         times[int(task.name)] = thread_time(pathlib.Path(task.path))
         return times
+
+    def kernel(self):
+        """CPU time so far that was spent in the kernel, in seconds."""
+        ticks = 0
+        for pid in self.pids():
+            with contextlib.suppress(OSError):
+                ticks += int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[12])
+        return ticks / TICKS
 
     def memory(self):
         """Resident memory (VmRSS) in bytes."""
