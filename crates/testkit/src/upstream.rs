@@ -2,6 +2,7 @@
 
 mod canned;
 mod echo;
+mod recorder;
 mod silent;
 
 use std::collections::VecDeque;
@@ -13,6 +14,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{oneshot, watch};
 
 pub use canned::Canned;
+pub use recorder::{Recorder, Script};
 pub use silent::Silent;
 
 /// How many of the latest requests an upstream remembers.
