@@ -2,6 +2,7 @@
 
 mod answers;
 mod chunks;
+mod fidelity;
 mod fields;
 mod framing;
 mod hosts;
