@@ -13,6 +13,7 @@ pub mod gateway;
 pub mod lines;
 pub mod load;
 pub mod message;
+pub mod origin;
 pub mod poll;
 pub mod raw;
 pub mod runtime;
