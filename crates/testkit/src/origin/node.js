@@ -10,7 +10,8 @@ const server = http.createServer((request, response) => {
 });
 server.keepAliveTimeout = 30000;
 server.on('clientError', (error, socket) => {
-  if (error.code !== 'ECONNRESET') console.log(`400 - ${error.code}`);
+  // A request that is cut short is none that it could not read.
+  if (!['ECONNRESET', 'HPE_INVALID_EOF_STATE'].includes(error.code)) console.log(`400 - ${error.code}`);
   socket.destroy();
 });
 server.listen(Number(process.argv[2]), '127.0.0.1');
