@@ -2,6 +2,7 @@
 
 mod canned;
 mod echo;
+mod flood;
 mod recorder;
 mod silent;
 
@@ -14,6 +15,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{oneshot, watch};
 
 pub use canned::Canned;
+pub use flood::Flood;
 pub use recorder::{Recorder, Script};
 pub use silent::Silent;
 

@@ -8,6 +8,7 @@ mod framing;
 mod hosts;
 mod leaving;
 mod sequence;
+mod slow;
 mod smuggling;
 mod table;
 mod targets;

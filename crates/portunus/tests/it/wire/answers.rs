@@ -36,7 +36,6 @@ fn bad_heads() -> Vec<(&'static str, Vec<u8>)> {
         ("a line without a colon", with("content-length: 5\r\nx-a", "hello")),
         ("a field without a name", with("content-length: 5\r\n: 1", "hello")),
         ("a space in a name", with("content-length: 5\r\nx a: 1", "hello")),
-        ("a head of 200 lines", with(&format!("{}content-length: 5", "x-a: 1\r\n".repeat(200)), "hello")),
         ("a head of 300 KiB", with(&format!("content-length: 5\r\nx-a: {}", "a".repeat(300 * 1024)), "hello")),
         ("two digits", b"HTTP/1.1 20 OK\r\ncontent-length: 0\r\n\r\n".to_vec()),
         ("four digits", b"HTTP/1.1 2000 OK\r\ncontent-length: 0\r\n\r\n".to_vec()),
@@ -102,7 +101,7 @@ fn a_body_that_goes_wrong_is_never_completed() {
         ("an end before anything", Script::closing("")),
     ] {
         wire.upstream.set(script);
-        let answer = exchange(wire.process.gw_address(), b"GET /orders/x HTTP/1.1\r\nhost: x\r\n\r\n", SOON);
+        let answer = exchange(wire.process.gw_address(), GET, SOON);
         let message = Message::answer(answer.received(), false);
         let is_502 = answer.status() == Some(502);
         let is_cut = answer.end() != End::Open && message.is_ok_and(|m| m.is_some_and(|m| !m.is_complete));
