@@ -7,6 +7,7 @@ mod fields;
 mod framing;
 mod hosts;
 mod leaving;
+mod mutations;
 mod sequence;
 mod slow;
 mod smuggling;

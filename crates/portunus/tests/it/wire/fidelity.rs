@@ -1,6 +1,6 @@
 //! Random requests and answers: through the gateway they arrive as they do without it.
 
-mod cases;
+pub mod cases;
 
 use std::cell::RefCell;
 use std::time::Duration;

@@ -125,6 +125,16 @@ pub fn case() -> impl Strategy<Value = Case> {
     )
 }
 
+/// A case whose request has a small body.
+pub fn small_case() -> impl Strategy<Value = Case> {
+    case().prop_map(|mut case| {
+        if let Body::Length(content) | Body::Chunked { content, .. } = &mut case.body {
+            content.length = content.length.min(40);
+        }
+        case
+    })
+}
+
 fn method() -> impl Strategy<Value = String> {
     const KNOWN: &[&str] = &["GET", "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "REPORT", "M-SEARCH"];
     prop_oneof![8 => proptest::sample::select(KNOWN).prop_map(str::to_owned), 1 => "X[A-Z]{1,10}"]
