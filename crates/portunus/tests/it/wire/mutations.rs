@@ -1,8 +1,10 @@
-//! Good requests with a few bytes changed: what a strict reader does not take for a request never becomes one.
+//! Good messages with a few bytes changed: what a strict reader does not take for a request never becomes one, and
+//! whatever an upstream answers, the client gets one well-formed answer or sees that it was cut short.
 
 use std::time::Duration;
 
-use portunus_testkit::raw::{Connection, End};
+use portunus_testkit::raw::{Connection, End, exchange};
+use portunus_testkit::upstream::Script;
 use portunus_testkit::{Message, eventually};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -100,16 +102,51 @@ fn check(wire: &Wire, case: &Case, edits: &[Edit]) -> Result<(), TestCaseError> 
     Ok(())
 }
 
+/// What a client may see of an upstream's answer.
+fn check_answer(wire: &Wire, case: &Case, edits: &[Edit]) -> Result<(), TestCaseError> {
+    let mut bytes = case.answer();
+    edits.iter().for_each(|edit| apply(&mut bytes, edit));
+    let sent = bytes.escape_ascii().to_string();
+    wire.upstream.set(Script::closing(bytes));
+    let ask = b"GET /orders/x HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let client = exchange(wire.process.gw_address(), ask, PATIENCE);
+    prop_assert_ne!(client.end(), End::Open, "the connection stays open: {}", sent);
+    let shown = client.received().escape_ascii().to_string();
+    let answers = Message::answers(client.received(), false);
+    let answers = answers.map_err(|fault| TestCaseError::fail(format!("{fault}: {shown}\nsent: {sent}")))?;
+    let size: usize = answers.iter().map(|answer| answer.size).sum();
+    prop_assert_eq!(size, client.received().len(), "more than an answer: {}\nsent: {}", shown, sent);
+    let last = answers.iter().filter(|answer| !answer.is_interim()).count();
+    prop_assert_eq!(last, 1, "answers: {}\nsent: {}", shown, sent);
+    Ok(())
+}
+
+fn config(cases: u32) -> Config {
+    Config { cases, failure_persistence: None, max_shrink_time: 60_000, ..Config::default() }
+}
+
 #[test]
 fn a_changed_request_is_never_read_as_more_than_it_is() {
     let wire = Wire::start();
-    let config = Config { cases: 1500, failure_persistence: None, max_shrink_time: 60_000, ..Config::default() };
     let cases = (small_case(), vec(edit(), 1..4));
-    let outcome = TestRunner::new(config).run(&cases, |(case, edits)| check(&wire, &case, &edits));
+    let outcome = TestRunner::new(config(1500)).run(&cases, |(case, edits)| check(&wire, &case, &edits));
     if let Err(fault) = outcome {
         panic!("{fault}");
     }
     wire.process.get("/orders/after").send().is(200);
     assert!(!wire.process.stdout().text().contains("PANIC"));
     eventually(PATIENCE, "a last line", || wire.process.stdout().text().contains("/orders/after").then_some(()));
+}
+
+#[test]
+fn a_changed_answer_is_one_answer_or_none() {
+    let wire = Wire::start();
+    let cases = (small_case(), vec(edit(), 1..4));
+    let outcome = TestRunner::new(config(1000)).run(&cases, |(case, edits)| check_answer(&wire, &case, &edits));
+    if let Err(fault) = outcome {
+        panic!("{fault}");
+    }
+    wire.upstream.set(Script::answer("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"));
+    assert_eq!(wire.process.get("/orders/after").send().expect(200).text(), "ok");
+    assert!(!wire.process.stdout().text().contains("PANIC"));
 }

@@ -125,11 +125,13 @@ pub fn case() -> impl Strategy<Value = Case> {
     )
 }
 
-/// A case whose request has a small body.
+/// A case with small bodies.
 pub fn small_case() -> impl Strategy<Value = Case> {
     case().prop_map(|mut case| {
-        if let Body::Length(content) | Body::Chunked { content, .. } = &mut case.body {
-            content.length = content.length.min(40);
+        for body in [&mut case.body, &mut case.answer_body] {
+            if let Body::Length(content) | Body::Chunked { content, .. } | Body::UntilClose(content) = body {
+                content.length = content.length.min(40);
+            }
         }
         case
     })
