@@ -84,7 +84,7 @@ const CODINGS: &[(&str, &str)] = &[
     ("in two lines, the other way", "transfer-encoding: identity\r\ntransfer-encoding: chunked"),
     ("gzip before", "transfer-encoding: gzip, chunked"),
     ("unknown", "transfer-encoding: xchunked"),
-    ("shortened", "transfer-encoding: chunke"),
+    ("shortened", "transfer-encoding: chunk"),
     ("with a parameter", "transfer-encoding: chunked;x=y"),
     ("comma before", "transfer-encoding: ,chunked"),
     ("comma behind", "transfer-encoding: chunked,"),
