@@ -11,12 +11,22 @@ pub const SOON: Duration = Duration::from_secs(10);
 /// # Panics
 /// When `deadline` passes first; the message names `what`.
 pub fn eventually<T>(deadline: Duration, what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
+    match within(deadline, &mut attempt) {
+        Some(value) => value,
+        None => panic!("{what} did not happen within {deadline:?}"),
+    }
+}
+
+/// Asks `attempt` every few milliseconds until it gives a value; none when `deadline` passes first.
+pub fn within<T>(deadline: Duration, mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
     let start = Instant::now();
     loop {
         if let Some(value) = attempt() {
-            return value;
+            return Some(value);
         }
-        assert!(start.elapsed() < deadline, "{what} did not happen within {deadline:?}");
+        if start.elapsed() >= deadline {
+            return None;
+        }
         thread::sleep(Duration::from_millis(5));
     }
 }

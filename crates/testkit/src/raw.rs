@@ -1,13 +1,25 @@
 //! Bytes on a TCP connection, for what no well-behaved client sends.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
+
+/// How the other side has left a connection, as far as it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Not at all.
+    Open,
+    /// In order: everything it sent has been read.
+    Closed,
+    /// With a reset: what it sent before may be lost.
+    Reset,
+}
 
 /// An open connection.
 pub struct Connection {
     stream: TcpStream,
     read: Vec<u8>,
+    end: End,
 }
 
 impl Connection {
@@ -18,12 +30,22 @@ impl Connection {
     pub fn open(address: &str) -> Self {
         let stream = TcpStream::connect(address).expect("the listener accepts");
         stream.set_nodelay(true).expect("a TCP option can be set");
-        Self { stream, read: Vec::new() }
+        Self { stream, read: Vec::new(), end: End::Open }
     }
 
     /// Sends bytes; false when the other side has closed.
     pub fn send(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).is_ok()
+    }
+
+    /// Says that nothing more will be sent; answers can still be read.
+    pub fn finish(&self) {
+        drop(self.stream.shutdown(Shutdown::Write));
+    }
+
+    /// How the other side has left, as far as it was read.
+    pub fn end(&self) -> End {
+        self.end
     }
 
     /// Everything read so far.
@@ -47,10 +69,19 @@ impl Connection {
             }
             self.stream.set_read_timeout(Some(left)).expect("a TCP option can be set");
             match self.stream.read(&mut buffer) {
-                Ok(0) => return false,
+                Ok(0) => {
+                    self.end = End::Closed;
+                    return false;
+                }
                 Ok(n) => self.read.extend_from_slice(&buffer[..n]),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return false,
+                Err(error) => match error.kind() {
+                    ErrorKind::Interrupted => {}
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut => return false,
+                    _ => {
+                        self.end = End::Reset;
+                        return false;
+                    }
+                },
             }
         }
         true

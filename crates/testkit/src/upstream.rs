@@ -2,6 +2,8 @@
 
 mod canned;
 mod echo;
+mod flood;
+mod recorder;
 mod silent;
 
 use std::collections::VecDeque;
@@ -13,6 +15,8 @@ use std::thread::JoinHandle;
 use tokio::sync::{oneshot, watch};
 
 pub use canned::Canned;
+pub use flood::Flood;
+pub use recorder::{Recorder, Script};
 pub use silent::Silent;
 
 /// How many of the latest requests an upstream remembers.

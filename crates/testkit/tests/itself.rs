@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use portunus_testkit::browser::Browser;
 use portunus_testkit::load::{Load, Plan};
+use portunus_testkit::origin::{Kind, Origin};
 use portunus_testkit::poll::SOON;
 use portunus_testkit::raw::{Connection, exchange};
 use portunus_testkit::upstream::{Canned, Silent, refused_url};
@@ -85,4 +86,18 @@ fn the_browser_runs_scripts() {
     let value = browser.run("const r = await fetch('/x'); return (await r.json()).path;");
     assert_eq!(value, "/x");
     assert!(browser.screenshot().len() > 100);
+}
+
+#[test]
+fn every_origin_says_and_logs_what_it_was_asked_for() {
+    for kind in Kind::ALL {
+        let origin = Origin::start(kind);
+        let answer = Call::get(&format!("{}/a/b", origin.url())).send().expect(200);
+        assert_eq!(answer.header("x-target"), "/a/b", "{kind:?}");
+        let line = || origin.seen().into_iter().find(|line| line == "200 GET /a/b");
+        eventually(SOON, &format!("a line in the log of {kind:?}"), line);
+        let _ = exchange(origin.address(), b"GET / HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n", SOON);
+        let line = || origin.seen().into_iter().find(|line| line.starts_with("400 "));
+        eventually(SOON, &format!("a line about rubbish in the log of {kind:?}"), line);
+    }
 }

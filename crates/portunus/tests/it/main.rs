@@ -17,6 +17,7 @@ mod records;
 mod resources;
 mod startup;
 mod stoa;
+mod wire;
 
 use portunus_testkit::{Api, Builder, Portunus, Upstream};
 
