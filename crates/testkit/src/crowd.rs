@@ -42,27 +42,42 @@ impl Tally {
 }
 
 impl Crowd {
-    /// Opens `count` connections to `address`, `host:port`, from several loopback addresses.
+    /// `count` clients connect to `address`, `host:port`, from several loopback addresses, and ask for `target` at once.
     ///
     /// # Panics
-    /// When one of them cannot be made.
-    pub fn connect(address: &str, count: usize) -> Self {
+    /// When one of them is not let in or not answered.
+    pub fn gather(address: &str, target: &str, count: usize) -> (Self, Tally) {
         let address: SocketAddr = address.parse().expect("an address with a port");
-        let clients = block_on(each((0..count).collect(), move |number| connect(address, number)));
-        let clients = clients.into_iter().collect::<anyhow::Result<_>>();
-        Self { address, clients: clients.expect("the gateway takes every connection") }
+        let request = get(address, target);
+        let answers = block_on(each((0..count).collect(), move |number| {
+            let request = request.clone();
+            async move {
+                let mut client = connect(address, number).await?;
+                let status =
+                    timeout(PATIENCE, exchange(&mut client, &request)).await.context("no answer in time")??;
+                anyhow::Ok((client, Ok(status)))
+            }
+        }));
+        let answers = answers.into_iter().collect::<anyhow::Result<Vec<_>>>();
+        let mut crowd = Self { address, clients: Vec::with_capacity(count) };
+        let tally = crowd.keep(answers.expect("everybody is let in and answered"));
+        (crowd, tally)
     }
 
-    /// Every client sends a GET on its connection and reads the answer. Those who get none leave.
+    /// Every client asks for `target` on its connection and reads the answer. Those who get none leave.
     pub fn ask(&mut self, target: &str) -> Tally {
-        let request = format!("GET {target} HTTP/1.1\r\nhost: {}\r\n\r\n", self.address);
+        let request = get(self.address, target);
         let answers = block_on(each(std::mem::take(&mut self.clients), move |mut client| {
             let request = request.clone();
             async move {
-                let answer = timeout(PATIENCE, exchange(&mut client, request.as_bytes())).await;
+                let answer = timeout(PATIENCE, exchange(&mut client, &request)).await;
                 (client, answer.unwrap_or_else(|_| Err(anyhow::anyhow!("no answer in time"))))
             }
         }));
+        self.keep(answers)
+    }
+
+    fn keep(&mut self, answers: Vec<(TcpStream, anyhow::Result<u16>)>) -> Tally {
         let mut tally = Tally::default();
         for (client, answer) in answers {
             match answer {
@@ -75,6 +90,10 @@ impl Crowd {
         }
         tally
     }
+}
+
+fn get(address: SocketAddr, target: &str) -> Vec<u8> {
+    format!("GET {target} HTTP/1.1\r\nhost: {address}\r\n\r\n").into_bytes()
 }
 
 /// Connects client number `number` from the address that it shares with its neighbours.

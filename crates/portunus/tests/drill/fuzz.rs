@@ -37,3 +37,18 @@ fn fuzz_manifest() {
 fn fuzz_headers() {
     fuzz("headers");
 }
+
+#[test]
+fn fuzz_http1_head() {
+    fuzz("http1_head");
+}
+
+#[test]
+fn fuzz_http1_answer() {
+    fuzz("http1_answer");
+}
+
+#[test]
+fn fuzz_http1_body() {
+    fuzz("http1_body");
+}

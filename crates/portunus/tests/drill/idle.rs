@@ -29,7 +29,7 @@ fn affordable(wanted: usize, each: usize) -> usize {
 
 /// A gateway that has answered at `path` before anything is measured, and so has what it needs anyway.
 fn warm(process: &Portunus, path: &str) {
-    let mut crowd = Crowd::connect(process.gw_address(), 100);
+    let (mut crowd, _) = Crowd::gather(process.gw_address(), path, 100);
     for _ in 0..10 {
         let tally = crowd.ask(path);
         assert!(tally.is_all(200), "{tally:?}");
@@ -64,8 +64,7 @@ fn idle_connections() {
     warm(&process, "/orders/x");
     let before = process.rss_kb();
     let start = Instant::now();
-    let mut crowd = Crowd::connect(process.gw_address(), count);
-    let tally = crowd.ask("/orders/x");
+    let (mut crowd, tally) = Crowd::gather(process.gw_address(), "/orders/x", count);
     assert!(tally.is_all(200), "{tally:?}");
     figure("idle_connections", count, "connections");
     figure("idle_connections_opened_and_asked_in", format!("{:.1}", start.elapsed().as_secs_f64()), "s");
