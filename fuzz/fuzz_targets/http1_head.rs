@@ -17,7 +17,11 @@ fn lines(head: &[u8]) -> Vec<(String, Vec<u8>)> {
     let text = head.strip_suffix(b"\r\n\r\n").expect("a head ends with an empty line");
     assert!(!text.windows(4).any(|window| window == b"\r\n\r\n"), "it ends at its first empty line");
     let mut lines = Vec::new();
+    // Empty lines before a request are passed over (RFC 9112 section 2.2).
     let mut rest = text;
+    while let Some(after) = rest.strip_prefix(b"\r\n") {
+        rest = after;
+    }
     while let Some(at) = rest.windows(2).position(|window| window == b"\r\n") {
         rest = &rest[at + 2..];
         let line = &rest[..rest.windows(2).position(|window| window == b"\r\n").unwrap_or(rest.len())];
