@@ -32,8 +32,8 @@ fn received(headers: &HeaderMap) -> Option<HeaderMap> {
 
 /// What `Connection` names, as RFC 9110 reads it.
 fn named(headers: &HeaderMap) -> Vec<String> {
-    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(|token| token.trim().to_ascii_lowercase()).collect()
+    let values = headers.get_all(CONNECTION).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    values.map(|token| String::from_utf8_lossy(token.trim_ascii()).to_ascii_lowercase()).collect()
 }
 
 fn hop_by_hop(before: &HeaderMap, after: &HeaderMap) {

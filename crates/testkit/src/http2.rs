@@ -22,8 +22,10 @@ pub mod kind {
     pub const CONTINUATION: u8 = 9;
 }
 
-/// The flag of a frame that ends its stream, or of a SETTINGS or PING that answers one.
+/// The flag of a frame that ends its stream.
 pub const END_STREAM: u8 = 1;
+/// The flag of a SETTINGS or PING that answers one.
+pub const ACK: u8 = 1;
 /// The flag of a frame that ends a header block.
 pub const END_HEADERS: u8 = 4;
 
@@ -126,7 +128,10 @@ impl Connection {
             while let Some(frame) = read(&mut reader) {
                 let mut held = state.0.lock().unwrap_or_else(PoisonError::into_inner);
                 *held.counts.entry(frame.kind).or_default() += 1;
-                let is_upkeep = matches!(frame.kind, kind::PING | kind::SETTINGS | kind::WINDOW_UPDATE);
+                let is_upkeep = match frame.kind {
+                    kind::PING | kind::SETTINGS => frame.flags & ACK != 0,
+                    kind => kind == kind::WINDOW_UPDATE,
+                };
                 if !is_upkeep && held.frames.len() < KEPT || frame.kind == kind::GOAWAY {
                     held.frames.push(frame);
                 }
@@ -173,6 +178,13 @@ impl Connection {
             }
             state = self.shared.1.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// The error code of the last GOAWAY that has come.
+    pub fn goaway(&self) -> Option<u32> {
+        let state = self.state();
+        let last = state.frames.iter().rev().find(|frame| frame.kind == kind::GOAWAY)?;
+        Some(u32::from_be_bytes(last.payload.get(4..8)?.try_into().ok()?))
     }
 
     /// Waits until the other side closes; false when the deadline passes first.

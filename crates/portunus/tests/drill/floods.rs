@@ -29,6 +29,8 @@ const LAST_STREAM: u32 = 0x7fff_fff1;
 struct Scene {
     process: Portunus,
     upstream: Upstream,
+    /// Has nothing to do with the flood.
+    _polite: Upstream,
 }
 
 /// What a flood came to.
@@ -40,18 +42,34 @@ struct Outcome {
     served: usize,
     /// Rounds that were sent on all connections together.
     rounds: usize,
+    /// The error codes of the GOAWAYs.
+    codes: Vec<u32>,
+}
+
+impl Outcome {
+    fn and(mut self, other: Self) -> Self {
+        self.codes.extend(other.codes);
+        Self {
+            closed: self.closed + other.closed,
+            served: self.served + other.served,
+            rounds: self.rounds + other.rounds,
+            codes: self.codes,
+        }
+    }
 }
 
 impl Scene {
     fn new() -> Self {
-        let upstream = Upstream::start();
+        let (upstream, polite) = (Upstream::start(), Upstream::start());
         upstream.forget();
+        polite.forget();
         // A client that does not take its answer is let go after three seconds instead of thirty.
         let builder = portunus().env("PORTUNUS_LOG", "warn").env("PORTUNUS_WRITE_TIMEOUT_MS", "3000");
         let process = builder.start_silent();
         process.api().create_public_api("orders", &upstream.url());
-        process.get("/orders/x").send().is(200);
-        Self { process, upstream }
+        process.api().create_public_api("polite", &polite.url());
+        process.get("/polite/x").send().is(200);
+        Self { process, upstream, _polite: polite }
     }
 
     fn address(&self) -> &str {
@@ -61,7 +79,7 @@ impl Scene {
     /// Lets `attack` run while a polite client asks, and judges what that one saw and what memory it took, in MiB.
     fn under<T>(&self, name: &str, most_memory: u64, attack: impl FnOnce() -> T) -> T {
         let before = self.process.rss_kb();
-        let prober = Prober::start(self.address(), "/orders/x");
+        let prober = Prober::start(self.address(), "/polite/x");
         let outcome = attack();
         let grown = self.process.rss_kb().saturating_sub(before);
         let seen = prober.stop();
@@ -80,16 +98,13 @@ impl Scene {
             thread::scope(|scope| {
                 let attackers: Vec<_> = (0..ATTACKERS).map(|_| scope.spawn(|| self.rage(rounds, &round))).collect();
                 let ended = attackers.into_iter().map(|attacker| attacker.join().expect("an attacker only sends"));
-                ended.fold(Outcome::default(), |all, one| Outcome {
-                    closed: all.closed + one.closed,
-                    served: all.served + one.served,
-                    rounds: all.rounds + one.rounds,
-                })
+                ended.fold(Outcome::default(), Outcome::and)
             })
         };
         let outcome = self.under(name, 64, attack);
         figure(&format!("flood_{name}_rounds_sent"), outcome.rounds, "rounds");
         figure(&format!("flood_{name}_connections_closed"), outcome.closed, "connections");
+        figure(&format!("flood_{name}_goaway_codes"), format!("{:?}", outcome.codes), "codes");
         assert!(outcome.closed + outcome.served >= ATTACKERS, "{name}: neither closed nor served: {outcome:?}");
         outcome
     }
@@ -112,7 +127,12 @@ impl Scene {
         let block = request("GET", self.address(), "/orders/x");
         connection.send(&frame(kind::HEADERS, END_HEADERS | END_STREAM, LAST_STREAM, &block));
         let answer = connection.wait(ENDED_WITHIN, |frame| frame.stream == LAST_STREAM && frame.is_ok());
-        Outcome { closed: connection.is_closed().into(), served: answer.is_some().into(), rounds: sent as usize }
+        Outcome {
+            closed: connection.is_closed().into(),
+            served: answer.is_some().into(),
+            rounds: sent as usize,
+            codes: connection.goaway().into_iter().collect(),
+        }
     }
 }
 

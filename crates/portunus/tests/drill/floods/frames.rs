@@ -6,7 +6,9 @@ use super::{ATTACKERS, Scene, stream};
 
 const STREAMS: u32 = 100_000;
 const FRAMES: u32 = 1_000_000;
-/// INTERNAL_ERROR, CANCEL and so on are all the same to the receiver.
+/// A window cannot grow by this much: the stream is reset for it, and nothing but the stream.
+const TOO_MUCH: [u8; 4] = 0x7fff_ffff_u32.to_be_bytes();
+/// Which error it is makes no difference to the receiver.
 const CANCEL: [u8; 4] = 8_u32.to_be_bytes();
 
 fn ask(scene: &Scene, number: u32, flags: u8) -> Vec<u8> {
@@ -30,7 +32,7 @@ fn flood_rapid_reset() {
 fn flood_made_you_reset() {
     let scene = Scene::new();
     let outcome = scene.flood("made_you_reset", STREAMS, |number| {
-        [ask(&scene, number, END_STREAM), frame(kind::WINDOW_UPDATE, 0, stream(number), &[0; 4])].concat()
+        [ask(&scene, number, END_STREAM), frame(kind::WINDOW_UPDATE, 0, stream(number), &TOO_MUCH)].concat()
     });
     assert_eq!(outcome.closed, ATTACKERS, "a connection that only breaks rules goes on");
 }
