@@ -53,4 +53,4 @@ docs: ## Write the generated pages: docs/reference and docs/contract.md
 
 clean: ## Remove what was built; keeps ./data
 	cargo clean
-	rm -rf bench/out
+	rm -rf bench/out fuzz/target

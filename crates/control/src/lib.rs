@@ -17,3 +17,4 @@ pub mod resource;
 pub mod serve;
 pub mod store;
 pub mod token;
+pub mod yaml;

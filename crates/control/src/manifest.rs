@@ -3,6 +3,7 @@
 //! A manifest wraps a resource's own fields and refers to others by name. Reading one needs no store, so that
 //! `portunus config check` and the control plane find the same faults.
 
+pub mod document;
 mod schema;
 
 use std::collections::HashMap;

@@ -108,8 +108,10 @@ fn decode_unreserved(path: &str) -> Result<String, &'static str> {
     let mut decoded = String::with_capacity(path.len());
     let mut bytes = path.bytes();
     while let Some(byte) = bytes.next() {
-        if byte == b'\\' {
-            return Err("a path has no backslash");
+        match byte {
+            b'\\' => return Err("a path has no backslash"),
+            0 => return Err("a path has no NUL"),
+            _ => {}
         }
         if byte != b'%' {
             if byte.is_ascii_graphic() {
@@ -187,7 +189,7 @@ mod tests {
         ] {
             assert_eq!(normalise(given).as_deref(), Ok(expected), "{given}");
         }
-        for given in ["/a%2fb", "/a%5Cb", "/a\\b", "/%00", "/%", "/%4", "/%zz", "*", "a"] {
+        for given in ["/a%2fb", "/a%5Cb", "/a\\b", "/\0", "/%00", "/%", "/%4", "/%zz", "*", "a"] {
             assert!(normalise(given).is_err(), "{given}");
         }
     }

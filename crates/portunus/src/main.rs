@@ -14,7 +14,6 @@ mod manifest;
 mod output;
 mod settings;
 mod start;
-mod yaml;
 
 use std::process::ExitCode;
 

@@ -165,7 +165,7 @@ async fn apply_manifests(store: &Store, settings: &Settings) -> anyhow::Result<(
         return Ok(());
     }
     let read = manifest::load(&settings.manifests)?;
-    let values: Vec<serde_json::Value> = read.iter().map(manifest::Manifest::value).collect();
+    let values: Vec<serde_json::Value> = read.iter().map(manifest::Document::value).collect();
     let (parsed, _) = manifests::parse_all(&values);
     let change = Change { actor: "manifests".to_owned(), account: None, ops: apply::steps(&parsed), dry_run: false };
     match store.commit(change).await {

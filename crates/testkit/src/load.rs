@@ -22,9 +22,9 @@ pub struct Plan {
     pub target: String,
     /// The header fields of every request.
     pub headers: Vec<(String, String)>,
-    /// Requests per second.
+    /// Requests per second; with more than can be answered, each connection sends as soon as it is free.
     pub rate: u32,
-    /// Keep-alive connections to send them on.
+    /// Keep-alive connections to send them on; as many as are ever under way at once, or requests will wait for one.
     pub connections: usize,
 }
 
@@ -35,8 +35,10 @@ pub struct Report {
     pub statuses: BTreeMap<u16, u64>,
     /// Requests that got no answer, and why.
     pub failures: Vec<String>,
-    /// From the moment a request was due until its answer was read, sorted.
-    pub latencies: Vec<Duration>,
+    /// By status, from the moment a request was due until its answer was read, sorted.
+    pub latencies: BTreeMap<u16, Vec<Duration>>,
+    /// How many answers of which status had no `Retry-After`.
+    pub without_retry_after: BTreeMap<u16, u64>,
     /// How long the load flowed.
     pub elapsed: Duration,
 }
@@ -47,18 +49,34 @@ impl Report {
         self.statuses.values().sum::<u64>() + self.failures.len() as u64
     }
 
-    /// The latency that this share (0.0 to 1.0) of the answers stayed within.
-    pub fn percentile(&self, share: f64) -> Duration {
-        let last = self.latencies.len().saturating_sub(1);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "an index of a list that fits in memory"
-        )]
-        let index = (last as f64 * share).round() as usize;
-        self.latencies.get(index).copied().unwrap_or_default()
+    /// How many answers had this status.
+    pub fn count(&self, status: u16) -> u64 {
+        self.statuses.get(&status).copied().unwrap_or_default()
     }
+
+    /// The latency that this share (0.0 to 1.0) of all answers stayed within.
+    pub fn percentile(&self, share: f64) -> Duration {
+        let mut all: Vec<Duration> = self.latencies.values().flatten().copied().collect();
+        all.sort_unstable();
+        rank(&all, share)
+    }
+
+    /// The latency that this share (0.0 to 1.0) of the answers with a status stayed within.
+    pub fn percentile_of(&self, status: u16, share: f64) -> Duration {
+        self.latencies.get(&status).map(|sorted| rank(sorted, share)).unwrap_or_default()
+    }
+}
+
+fn rank(sorted: &[Duration], share: f64) -> Duration {
+    let last = sorted.len().saturating_sub(1);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "an index of a list that fits in memory"
+    )]
+    let index = (last as f64 * share).round() as usize;
+    sorted.get(index).copied().unwrap_or_default()
 }
 
 /// Load that is flowing.
@@ -116,7 +134,7 @@ impl Load {
         let elapsed = self.started.elapsed();
         self.thread.join().expect("the load ends cleanly");
         let mut report = self.shared.report.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        report.latencies.sort_unstable();
+        report.latencies.values_mut().for_each(|latencies| latencies.sort_unstable());
         report.elapsed = elapsed;
         report
     }
@@ -131,9 +149,12 @@ async fn drive(shared: Arc<Shared>, started: Instant) {
         let due = started + Duration::from_secs(1).mul_f64(number as f64 / f64::from(shared.plan.rate));
         tokio::time::sleep_until(due.into()).await;
         match exchange(&shared.plan, &mut sender).await {
-            Ok(status) => {
+            Ok((status, has_retry_after)) => {
                 *local.statuses.entry(status).or_default() += 1;
-                local.latencies.push(due.elapsed());
+                local.latencies.entry(status).or_default().push(due.elapsed());
+                if !has_retry_after {
+                    *local.without_retry_after.entry(status).or_default() += 1;
+                }
             }
             Err(error) => {
                 sender = None;
@@ -145,11 +166,16 @@ async fn drive(shared: Arc<Shared>, started: Instant) {
     for (status, count) in local.statuses {
         *report.statuses.entry(status).or_default() += count;
     }
+    for (status, count) in local.without_retry_after {
+        *report.without_retry_after.entry(status).or_default() += count;
+    }
+    for (status, mut latencies) in local.latencies {
+        report.latencies.entry(status).or_default().append(&mut latencies);
+    }
     report.failures.append(&mut local.failures);
-    report.latencies.append(&mut local.latencies);
 }
 
-async fn exchange(plan: &Plan, held: &mut Option<SendRequest<Empty<Bytes>>>) -> anyhow::Result<u16> {
+async fn exchange(plan: &Plan, held: &mut Option<SendRequest<Empty<Bytes>>>) -> anyhow::Result<(u16, bool)> {
     let mut sender = match held.take() {
         Some(sender) if sender.is_ready() => sender,
         _ => connect(plan).await?,
@@ -161,9 +187,10 @@ async fn exchange(plan: &Plan, held: &mut Option<SendRequest<Empty<Bytes>>>) -> 
     }
     let response = sender.send_request(request.body(Empty::new())?).await?;
     let status = response.status().as_u16();
+    let has_retry_after = response.headers().contains_key("retry-after");
     response.into_body().collect().await?;
     *held = Some(sender);
-    Ok(status)
+    Ok((status, has_retry_after))
 }
 
 async fn connect(plan: &Plan) -> anyhow::Result<SendRequest<Empty<Bytes>>> {

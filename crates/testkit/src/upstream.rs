@@ -48,11 +48,30 @@ impl Seen {
 struct Record {
     requests: AtomicU64,
     connections: AtomicU64,
+    at_work: AtomicU64,
+    most_at_work: AtomicU64,
     body_bytes: AtomicU64,
     /// The status of plain echoes; 0 for 200.
     status: AtomicU16,
     is_remembering: AtomicBool,
     seen: Mutex<VecDeque<Seen>>,
+}
+
+/// A request under way.
+struct AtWork(Arc<Record>);
+
+impl AtWork {
+    fn begin(record: &Arc<Record>) -> Self {
+        let now = record.at_work.fetch_add(1, Ordering::SeqCst) + 1;
+        record.most_at_work.fetch_max(now, Ordering::SeqCst);
+        Self(Arc::clone(record))
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.0.at_work.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Record {
@@ -141,6 +160,11 @@ impl Upstream {
     /// How many connections have been accepted.
     pub fn connections(&self) -> u64 {
         self.record.connections.load(Ordering::SeqCst)
+    }
+
+    /// The most requests that it has worked on at one time.
+    pub fn most_at_work(&self) -> u64 {
+        self.record.most_at_work.load(Ordering::SeqCst)
     }
 
     /// How many bytes of request bodies have arrived, also of those that are not complete.

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use portunus_testkit::browser::Browser;
+use portunus_testkit::crowd::Crowd;
 use portunus_testkit::load::{Load, Plan};
 use portunus_testkit::origin::{Kind, Origin};
 use portunus_testkit::poll::SOON;
+use portunus_testkit::prober::Prober;
 use portunus_testkit::raw::{Connection, exchange};
 use portunus_testkit::upstream::{Canned, Silent, refused_url};
-use portunus_testkit::{Call, Upstream, eventually};
+use portunus_testkit::websocket::{EchoSockets, Sockets};
+use portunus_testkit::{Call, Upstream, eventually, wrk};
 
 #[test]
 fn the_upstream_echoes_and_remembers() {
@@ -76,6 +79,45 @@ fn load_flows_at_its_rate() {
     assert!(report.elapsed > Duration::from_millis(350), "{:?}", report.elapsed);
     assert!(report.percentile(0.5) <= report.percentile(0.99));
     assert!(upstream.connections() <= 8);
+}
+
+#[test]
+fn a_crowd_keeps_its_connections_and_notices_their_end() {
+    let upstream = Upstream::start();
+    let (mut crowd, tally) = Crowd::gather(&upstream.address(), "/x", 200);
+    assert!(tally.is_all(200), "{tally:?}");
+    assert_eq!(crowd.ask("/status/404").statuses, [(404, 200)].into());
+    assert_eq!(upstream.connections(), 200);
+    drop(upstream);
+    let tally = crowd.ask("/x");
+    assert_eq!(tally.failures.values().sum::<usize>(), 200, "{tally:?}");
+}
+
+#[test]
+fn sockets_hear_what_they_say() {
+    let upstream = EchoSockets::start();
+    let address = upstream.url().replace("http://", "");
+    let mut sockets = Sockets::open(&address, "/room", 100);
+    assert!(sockets.say("hello").is_empty());
+    assert_eq!(sockets.count(), 100);
+}
+
+#[test]
+fn a_flood_is_counted_by_status() {
+    let upstream = Upstream::start();
+    let outcome = wrk::flood(&format!("{}/status/503", upstream.url()), 10, Duration::from_secs(1));
+    assert!(outcome.count(503) > 0 && outcome.count(503) == outcome.total(), "{outcome:?}");
+    assert_eq!((outcome.count(200), outcome.unanswered()), (0, 0), "{outcome:?}");
+}
+
+#[test]
+fn a_prober_sees_what_others_are_served() {
+    let upstream = Upstream::start();
+    let prober = Prober::start(&upstream.address(), "/delay/50");
+    eventually(SOON, "three questions", || (upstream.count() >= 3).then_some(()));
+    let seen = prober.stop();
+    assert!(seen.statuses.keys().eq([&200]), "{seen:?}");
+    assert!(seen.slowest >= Duration::from_millis(50), "{seen:?}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::cli::Context;
 use crate::client::{Client, Refusal};
 use crate::command::block_on;
 use crate::fault::Faults;
-use crate::manifest::{self, Manifest};
+use crate::manifest::{self, Document};
 use crate::output;
 
 const AFTER_HELP: &str = "\
@@ -50,7 +50,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
 }
 
 /// The manifests in `files`; none at all is a fault, since pruning by them would delete everything.
-pub fn read(files: &[PathBuf]) -> Result<Vec<Manifest>, Faults> {
+pub fn read(files: &[PathBuf]) -> Result<Vec<Document>, Faults> {
     let manifests = manifest::read(files)?;
     if manifests.is_empty() {
         let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
@@ -60,8 +60,8 @@ pub fn read(files: &[PathBuf]) -> Result<Vec<Manifest>, Faults> {
 }
 
 /// Sends the manifests. Faults that the control plane finds are told with the file and line of the manifest.
-pub async fn submit(client: &Client, manifests: &[Manifest], dry_run: bool, prune: bool) -> anyhow::Result<Value> {
-    let body = json!({"manifests": manifests.iter().map(Manifest::value).collect::<Vec<_>>()});
+pub async fn submit(client: &Client, manifests: &[Document], dry_run: bool, prune: bool) -> anyhow::Result<Value> {
+    let body = json!({"manifests": manifests.iter().map(Document::value).collect::<Vec<_>>()});
     let query = [("dry_run", dry_run.to_string()), ("prune", prune.to_string())];
     let answer = client.send(Method::POST, &["v1", "apply"], &query, Some(&body)).await;
     let answer = answer.map_err(|error| locate(error, manifests))?;
@@ -69,7 +69,7 @@ pub async fn submit(client: &Client, manifests: &[Manifest], dry_run: bool, prun
     Ok(answer)
 }
 
-fn locate(error: anyhow::Error, manifests: &[Manifest]) -> anyhow::Error {
+fn locate(error: anyhow::Error, manifests: &[Document]) -> anyhow::Error {
     let problems = match error.downcast_ref::<Refusal>() {
         Some(refusal) if [StatusCode::UNPROCESSABLE_ENTITY, StatusCode::CONFLICT].contains(&refusal.status) => {
             refusal.faults()

@@ -10,7 +10,7 @@ use clap::{Subcommand, ValueEnum};
 use crate::cli::Context;
 use crate::output::{self, Format};
 use crate::settings::reference;
-use crate::yaml;
+use portunus_control::yaml;
 
 const AFTER_HELP: &str = "\
 Examples:

@@ -11,7 +11,7 @@ use crate::client::Client;
 use crate::command::{apply, block_on};
 use crate::fault::{Exit, FAILED, Faults, USAGE};
 use crate::output::{self, Format};
-use crate::yaml;
+use portunus_control::yaml;
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 no difference, 1 differences, 2 the comparison failed, 78 the manifests cannot be used.

@@ -9,7 +9,7 @@ use crate::cli::Context;
 use crate::client::Client;
 use crate::command::block_on;
 use crate::output::{self, Format};
-use crate::yaml;
+use portunus_control::yaml;
 
 const AFTER_HELP: &str = "\
 The output can be applied as it is. No key and no password is in it.

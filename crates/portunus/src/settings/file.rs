@@ -8,7 +8,7 @@ use super::layers::{Source, plain};
 use super::value::Raw;
 use super::{VARIABLES, Variable, by_key};
 use crate::fault::Faults;
-use crate::yaml::{self, Content, Node};
+use portunus_control::yaml::{self, Content, Node};
 
 /// The settings of the file at `path`.
 pub fn read(path: &Path, faults: &mut Faults) -> Vec<(&'static Variable, Source, Raw)> {

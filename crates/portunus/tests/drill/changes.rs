@@ -73,7 +73,7 @@ fn s34_ten_thousand_policy_changes_at_1000_rps() {
     let took = start.elapsed();
     let at_end = process.rss_kb();
     let report = load.stop();
-    let failed = report.total() - report.statuses.get(&200).copied().unwrap_or_default();
+    let failed = report.total() - report.count(200);
     let warm = warm.into_inner();
     figure("s34_policy_changes", done.into_inner(), "changes");
     figure("s34_changes_per_second", format!("{:.0}", CHANGES as f64 / took.as_secs_f64()), "1/s");

@@ -3,8 +3,14 @@
 //! Each prints its measurements as lines `figure: name value unit`.
 
 mod changes;
+mod flap;
+mod floods;
+mod fuzz;
+mod idle;
 mod kills;
 mod many_consumers;
+mod overload;
+mod saturation;
 mod tokens;
 
 use std::fmt::Display;

@@ -20,7 +20,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Record, Seen};
+use super::{AtWork, Record, Seen};
 
 type Body = BoxBody<Bytes, Infallible>;
 type NoAnswer = Box<dyn std::error::Error + Send + Sync>;
@@ -61,6 +61,7 @@ async fn answer(
     port: u16,
 ) -> Result<Response<Body>, NoAnswer> {
     record.requests.fetch_add(1, Ordering::SeqCst);
+    let _at_work = AtWork::begin(&record);
     let (head, mut body) = request.into_parts();
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {

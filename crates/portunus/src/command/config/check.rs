@@ -11,7 +11,7 @@ use crate::manifest;
 use crate::output::{self, Format};
 use crate::settings::flags::Flags;
 use crate::settings::layers::{Given, load};
-use crate::yaml;
+use portunus_control::yaml;
 
 /// What to check.
 #[derive(Debug, clap::Args)]

@@ -1,6 +1,6 @@
-//! YAML with positions: what [`crate::manifest`] and [`crate::settings`] read files with.
+//! YAML with positions: what manifests and the settings file are read with.
 //!
-//! The rest of the crate knows no YAML library: text becomes [`Node`]s, which become `serde_json::Value`s and still know
+//! Whatever reads a file knows no YAML library: text becomes [`Node`]s, which become `serde_json::Value`s and still know
 //! the line of each field; values become text by [`print`].
 
 use std::fmt;
