@@ -5,10 +5,10 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
 use thiserror::Error;
 
 use crate::http1;
+use crate::http2;
 use crate::record::Record;
 
 /// A body on its way through: streamed as it comes, or a few bytes of our own.
@@ -17,8 +17,8 @@ pub enum Body {
     Full(Option<Bytes>),
     /// What a client sends over HTTP/1.
     Client(http1::RequestBody),
-    /// What comes over HTTP/2, from either side.
-    Streamed(Incoming),
+    /// What a client sends over HTTP/2.
+    Streamed(Box<http2::RequestBody>),
     /// Streamed, and cut off past a limit.
     Limited(Box<Limited>),
     /// An upstream's answer over HTTP/1, with the connection that it comes from.
@@ -89,7 +89,7 @@ impl Body {
         match self {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Client(body) => body.poll_frame(cx),
-            Self::Streamed(inner) => Pin::new(inner).poll_frame(cx).map_err(BodyError::Stream),
+            Self::Streamed(body) => body.poll_frame(cx),
             Self::Limited(limited) => limited.poll_frame(cx),
             Self::Upstream(body) => body.poll_frame(cx),
             // A tunnel is served by the connection that asked for it.
@@ -117,7 +117,7 @@ impl HttpBody for Body {
         match self {
             Self::Full(bytes) => bytes.is_none(),
             Self::Client(body) => body.is_end(),
-            Self::Streamed(inner) => inner.is_end_stream(),
+            Self::Streamed(body) => body.is_end(),
             Self::Limited(limited) => limited.inner.is_end_stream(),
             Self::Upstream(body) => body.is_end(),
             Self::Tunnel(_) => true,
@@ -130,7 +130,7 @@ impl HttpBody for Body {
         match self {
             Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Client(body) => of(body.left()),
-            Self::Streamed(inner) => inner.size_hint(),
+            Self::Streamed(body) => body.size_hint(),
             Self::Limited(limited) => limited.inner.size_hint(),
             Self::Upstream(body) => of(body.left()),
             Self::Tunnel(_) => SizeHint::with_exact(0),

@@ -60,6 +60,36 @@ impl Deadline {
     }
 }
 
+/// How long somebody who sends in pieces may be silent. Only the time counts in which the next piece is waited for.
+#[derive(Debug)]
+pub struct Patience {
+    limit: Duration,
+    /// Made when there is something to wait for, for the first time.
+    deadline: Option<Deadline>,
+    waits: bool,
+}
+
+impl Patience {
+    /// Waits for so long for each piece.
+    pub fn new(limit: Duration) -> Self {
+        Self { limit, deadline: None, waits: false }
+    }
+
+    /// A piece has come.
+    pub fn renew(&mut self) {
+        self.waits = false;
+    }
+
+    /// Ready when the next piece, which has not come, was waited for too long.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let deadline = self.deadline.get_or_insert_with(|| Deadline::after(self.limit));
+        if !std::mem::replace(&mut self.waits, true) {
+            deadline.set_after(self.limit);
+        }
+        deadline.poll(cx)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,5 +106,19 @@ mod tests {
         assert_eq!(start.elapsed().as_secs(), 3);
         deadline.set_after(Duration::from_secs(5));
         assert_eq!(deadline.within(async { 7 }).await, Some(7));
+    }
+    #[tokio::test(start_paused = true)]
+    async fn patience_counts_only_the_time_of_waiting() {
+        let mut patience = Patience::new(Duration::from_secs(10));
+        for _ in 0..3 {
+            // What happens while nobody waits does not count.
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            let wait = poll_fn(|cx| patience.poll(cx));
+            assert!(tokio::time::timeout(Duration::from_secs(9), wait).await.is_err());
+            patience.renew();
+        }
+        let start = Instant::now();
+        poll_fn(|cx| patience.poll(cx)).await;
+        assert_eq!(start.elapsed().as_secs(), 10);
     }
 }

@@ -1,6 +1,8 @@
 //! HTTP/2 from clients that know that it is spoken here (RFC 9113 section 3.3). hyper and h2 speak the protocol; this
 //! file bounds what a client may cost with it.
 
+mod request_body;
+
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::io;
@@ -11,7 +13,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, header, request};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
@@ -24,10 +26,13 @@ use crate::client::Client;
 use crate::deadline::Deadline;
 use crate::error::{Refusal, Rejection};
 use crate::forward;
+use crate::http1::head::HeadFault;
 use crate::http1::{Stream, Wire};
 use crate::pipeline;
 use crate::serve;
 use crate::worker::Worker;
+
+pub use request_body::RequestBody;
 
 /// Streams that a client may open and reset before the gateway has looked at them (rapid reset, CVE-2023-44487).
 const MOST_RESETS: usize = 32;
@@ -134,20 +139,17 @@ async fn respond(
         connection: None,
         deadline: Rc::new(Deadline::after(worker.limits().head_timeout)),
     };
-    let authority = head.uri.authority().map(|authority| authority.as_str().as_bytes());
-    let mut hosts = head.headers.get_all(header::HOST).iter();
-    let is_confused = match (authority, hosts.next()) {
-        (Some(authority), Some(host)) if !host.as_bytes().eq_ignore_ascii_case(authority) => true,
-        _ => hosts.next().is_some(),
-    };
+    let limits = worker.limits();
     let mut record = serve::begin(&worker, &client, &head);
-    let mut response = if is_confused {
-        let rejection = Rejection::new(Refusal::BadRequest, "a request has one host: the Host is the :authority");
+    let mut response = if let Some(rejection) = fault(&head, limits.head_fields) {
         pipeline::refused(rejection, &mut record)
     } else {
         // Clients may send the parts of a cookie apart (RFC 9113 section 8.2.3); HTTP/1 knows one field only.
         join_cookies(&mut head.headers);
-        let body = if body.is_end_stream() { Body::empty() } else { Body::Streamed(body) };
+        let body = match body.is_end_stream() {
+            true => Body::empty(),
+            false => Body::Streamed(Box::new(RequestBody::new(body, limits.body_timeout))),
+        };
         serve::answer(&worker, &client, &mut head, body, &mut record).await
     };
     // Portunus has already said how long it is, by what it sends.
@@ -156,6 +158,20 @@ async fn respond(
     }
     stream.hand_over();
     Ok(response.map(|body| StreamBody { inner: body.recorded(record), stream }))
+}
+
+/// What the protocol allows and Portunus does not.
+fn fault(head: &request::Parts, most_fields: usize) -> Option<Rejection> {
+    if head.headers.len() > most_fields {
+        return Some(Rejection::new(Refusal::HeadTooLarge, HeadFault::Lines.to_string()));
+    }
+    let authority = head.uri.authority().map(|authority| authority.as_str().as_bytes());
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let is_confused = match (authority, hosts.next()) {
+        (Some(authority), Some(host)) if !host.as_bytes().eq_ignore_ascii_case(authority) => true,
+        _ => hosts.next().is_some(),
+    };
+    is_confused.then(|| Rejection::new(Refusal::BadRequest, "a request has one host: the Host is the :authority"))
 }
 
 fn join_cookies(headers: &mut http::HeaderMap) {

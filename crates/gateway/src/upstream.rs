@@ -58,6 +58,10 @@ pub async fn send(
 ) -> Result<Response<Body>, Rejection> {
     let upstream = &x.api.upstream;
     let mut body = match x.plan.body_limit {
+        // What is announced too large need not come, nor bother a target.
+        Some(limit) if body.size_hint().exact().is_some_and(|size| size > limit) => {
+            return Err(body_limit::too_large(limit));
+        }
         Some(limit) => body.limited(limit),
         None => body,
     };

@@ -12,6 +12,7 @@ pub mod command;
 pub mod crowd;
 pub mod descriptors;
 pub mod gateway;
+pub mod h2c;
 pub mod http2;
 pub mod lines;
 pub mod load;

@@ -1,8 +1,12 @@
 //! Bytes on a TCP connection, for what no well-behaved client sends.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
+
+use tokio::net::TcpSocket;
+
+use crate::runtime::block_on;
 
 /// How the other side has left a connection, as far as it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +33,23 @@ impl Connection {
     /// When nobody accepts there.
     pub fn open(address: &str) -> Self {
         let stream = TcpStream::connect(address).expect("the listener accepts");
+        stream.set_nodelay(true).expect("a TCP option can be set");
+        Self { stream, read: Vec::new(), end: End::Open }
+    }
+
+    /// Connects to `host:port` from this address of the machine.
+    ///
+    /// # Panics
+    /// When nobody accepts there, or the address is not one of the machine.
+    pub fn open_from(source: IpAddr, address: &str) -> Self {
+        let address: SocketAddr = address.parse().expect("an address with a port");
+        let stream = block_on(async {
+            let socket = TcpSocket::new_v4().expect("a socket can be made");
+            socket.bind((source, 0).into()).expect("the address is one of the machine");
+            socket.connect(address).await.expect("the listener accepts")
+        });
+        let stream = stream.into_std().expect("a socket can be taken over");
+        stream.set_nonblocking(false).expect("a socket can be made blocking");
         stream.set_nodelay(true).expect("a TCP option can be set");
         Self { stream, read: Vec::new(), end: End::Open }
     }

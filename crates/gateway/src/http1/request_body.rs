@@ -9,19 +9,19 @@ use http_body::Frame;
 use super::server::Connection;
 use super::wire::{Piece, ReadFault};
 use crate::body::BodyError;
-use crate::deadline::Deadline;
+use crate::deadline::Patience;
 
 /// The body of a client's request.
 pub struct RequestBody {
     connection: Rc<Connection>,
-    /// Made when the client lets us wait for the first time.
-    silence: Option<Deadline>,
+    patience: Patience,
 }
 
 impl RequestBody {
     /// The body that comes next on this connection.
     pub fn new(connection: Rc<Connection>) -> Self {
-        Self { connection, silence: None }
+        let patience = Patience::new(connection.limits().body_timeout);
+        Self { connection, patience }
     }
 
     /// Whether it has been read to its end.
@@ -46,15 +46,11 @@ impl RequestBody {
         }
         let piece = connection.wire.borrow_mut().poll_piece(&mut decoder, cx);
         let Poll::Ready(piece) = piece else {
-            let limit = connection.limits().body_timeout;
-            let silence = self.silence.get_or_insert_with(|| Deadline::after(limit));
-            ready!(silence.poll(cx));
+            ready!(self.patience.poll(cx));
             connection.spoil();
             return Poll::Ready(Some(Err(BodyError::ClientSilent)));
         };
-        if let Some(silence) = &self.silence {
-            silence.set_after(connection.limits().body_timeout);
-        }
+        self.patience.renew();
         Poll::Ready(match piece {
             Ok(Piece::Data(data)) => Some(Ok(Frame::data(data))),
             Ok(Piece::End(Some(trailers))) => Some(Ok(Frame::trailers(*trailers))),

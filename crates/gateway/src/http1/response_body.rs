@@ -11,7 +11,7 @@ use super::head::response::ResponseHead;
 use super::upstream::Pump;
 use super::wire::{Piece, ReadFault, Wire};
 use crate::body::{Body, BodyError};
-use crate::deadline::Deadline;
+use crate::deadline::Patience;
 use crate::upstream::pool::Lease;
 
 /// The body of an upstream's answer. When it has been read to its end the connection goes back to its pool; dropped before,
@@ -26,8 +26,7 @@ pub struct ResponseBody {
     /// A piece that came with the one before.
     ahead: Option<Result<Piece, FramingFault>>,
     read_timeout: Duration,
-    /// Made when the upstream lets us wait for the first time.
-    silence: Option<Deadline>,
+    patience: Patience,
 }
 
 impl ResponseBody {
@@ -58,7 +57,7 @@ impl ResponseBody {
             persists: head.persists,
             ahead: None,
             read_timeout,
-            silence: None,
+            patience: Patience::new(read_timeout),
         }))
     }
 
@@ -90,15 +89,12 @@ impl ResponseBody {
             }
         }
         let Poll::Ready(piece) = wire.poll_piece(&mut self.decoder, cx) else {
-            let silence = self.silence.get_or_insert_with(|| Deadline::after(self.read_timeout));
-            ready!(silence.poll(cx));
+            ready!(self.patience.poll(cx));
             self.wire = None;
             let why = format!("it was silent for {} ms", self.read_timeout.as_millis());
             return Poll::Ready(Some(Err(BodyError::Upstream(why.into()))));
         };
-        if let Some(silence) = &self.silence {
-            silence.set_after(self.read_timeout);
-        }
+        self.patience.renew();
         Poll::Ready(self.hand_out(piece))
     }
 

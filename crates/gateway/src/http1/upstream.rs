@@ -137,7 +137,8 @@ pub async fn exchange(
                 Poll::Ready(Err(PumpFault::Body(error))) => return Poll::Ready(Err(Failure::Body(error))),
                 // It may have answered before it stopped taking more.
                 Poll::Ready(Err(PumpFault::Io)) => takes_more = false,
-                Poll::Pending if wire.out.len() != left => {
+                // Whoever waits for more of the request's body waits for the client, whose own limit holds.
+                Poll::Pending if wire.out.is_empty() || wire.out.len() != left => {
                     left = wire.out.len();
                     terms.deadline.set_after(terms.timeout);
                 }

@@ -10,6 +10,8 @@ mod cli;
 mod crash;
 mod demo;
 mod examples;
+mod http2;
+mod limits;
 mod policies;
 mod proxy;
 mod readme;
