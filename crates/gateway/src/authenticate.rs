@@ -32,14 +32,14 @@ pub fn authenticate(x: &mut Exchange<'_>) -> Result<(), Rejection> {
         (None, Access::Subscription) => &USUAL,
         (None, Access::Public) => return Ok(()),
     };
-    let caller = find_key(&x.head, sources).ok_or(Refusal::MissingApiKey).and_then(|(key, place)| {
+    let caller = find_key(x.head, sources).ok_or(Refusal::MissingApiKey).and_then(|(key, place)| {
         let hash = api_key::hash(key.as_bytes());
         Ok((judge(x, &hash)?, place))
     });
     match caller {
         Ok((caller, place)) => {
             if !sources.forward {
-                take_key_out(&mut x.head, &place);
+                take_key_out(x.head, &place);
             }
             x.caller = Some(caller);
             Ok(())

@@ -20,9 +20,12 @@ use tokio::task::JoinSet;
 use crate::http1;
 use crate::upstream::watch as targets;
 use crate::worker::{Shared, Worker};
-use admission::{Admission, Admitted};
+use admission::{Admission, Admitted, Refused};
 
 const BACKLOG: i32 = 4096;
+
+/// The most connections that wait for one worker to take them over.
+const QUEUE: usize = 4096;
 
 /// How often workers close upstream connections that have been idle for too long.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -53,7 +56,7 @@ struct Accepted {
 
 /// Where a worker gets its connections from.
 struct Desk {
-    queue: mpsc::UnboundedSender<Accepted>,
+    queue: mpsc::Sender<Accepted>,
     connections: Arc<AtomicUsize>,
 }
 
@@ -64,7 +67,7 @@ impl Gateway {
         let mut threads = vec![targets::start(shared.snapshot.clone(), watcher.clone())?];
         let mut desks = Vec::new();
         for index in 0..workers {
-            let (queue, accepted) = mpsc::unbounded_channel();
+            let (queue, accepted) = mpsc::channel(QUEUE);
             let worker = WorkerThread { shared: shared.clone(), workers, accepted, draining: watcher.clone(), drain };
             desks.push(Desk { queue, connections: Arc::default() });
             threads.push(spawn(format!("gateway-{index}"), move || worker.run())?);
@@ -131,7 +134,10 @@ async fn accept(listener: TcpListener, desks: Vec<Desk>, shared: Arc<Shared>, mu
             // Answers are written whole; waiting to fill a segment would only delay them.
             Ok(admitted) => {
                 let _ = stream.set_nodelay(true);
-                let _ = desk.queue.send(Accepted { stream, peer: peer.ip(), admitted });
+                // A worker that cannot keep up with its connections gets no more of them.
+                if let Err(full) = desk.queue.try_send(Accepted { stream, peer: peer.ip(), admitted }) {
+                    Refused.tell(&full.into_inner().stream);
+                }
             }
             Err(refused) => refused.tell(&stream),
         }
@@ -141,7 +147,7 @@ async fn accept(listener: TcpListener, desks: Vec<Desk>, shared: Arc<Shared>, mu
 struct WorkerThread {
     shared: Arc<Shared>,
     workers: usize,
-    accepted: mpsc::UnboundedReceiver<Accepted>,
+    accepted: mpsc::Receiver<Accepted>,
     draining: watch::Receiver<bool>,
     drain: Duration,
 }
