@@ -20,6 +20,15 @@ pub struct Client {
     pub deadline: Rc<Deadline>,
 }
 
+impl Client {
+    /// Makes sure that no further request is read from the connection.
+    pub fn distrust(&self) {
+        if let Some(connection) = &self.connection {
+            connection.spoil();
+        }
+    }
+}
+
 /// What a client may cost.
 #[derive(Debug, Clone)]
 pub struct ClientLimits {

@@ -55,7 +55,11 @@ async fn walk(
     let limits = worker.limits();
     let target = match sanitize::target(head, limits.uri_bytes) {
         Ok(target) => target,
-        Err(rejection) => return refuse(rejection, record),
+        Err(rejection) => {
+            // Who gets its target wrong may have got wrong where its request ends, too.
+            client.distrust();
+            return refuse(rejection, record);
+        }
     };
     worker.shared.drill(target.path());
     if let Some(answer) = own::answer(&worker.shared, &head.method, target.path()) {

@@ -68,14 +68,14 @@ fn host(text: &str) -> Option<Box<str>> {
             let (address, port) = rest.split_once(']')?;
             address.parse::<std::net::Ipv6Addr>().ok()?;
             if !port.is_empty() {
-                port.strip_prefix(':')?.parse::<u16>().ok()?;
+                check_port(port.strip_prefix(':')?)?;
             }
             return Some(address.to_ascii_lowercase().into());
         }
         None => match text.split_once(':') {
             Some((name, port)) => {
                 if !port.is_empty() {
-                    port.parse::<u16>().ok()?;
+                    check_port(port)?;
                 }
                 name
             }
@@ -85,6 +85,11 @@ fn host(text: &str) -> Option<Box<str>> {
     let name = name.strip_suffix('.').unwrap_or(name);
     let usable = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
     usable.then(|| name.to_ascii_lowercase().into())
+}
+
+/// Digits only: `+80` is a number, and no port.
+fn check_port(port: &str) -> Option<u16> {
+    port.bytes().all(|byte| byte.is_ascii_digit()).then(|| port.parse().ok())?
 }
 
 /// One spelling for each path: percent-encoding only where it is needed, in capitals, and no dot segments.
@@ -202,6 +207,7 @@ mod tests {
             ("[::1]:80", Some("::1")),
             ("a b", None),
             ("a:b", None),
+            ("a:+80", None),
             ("user@host", None),
             ("[::1", None),
             ("", Some("")),

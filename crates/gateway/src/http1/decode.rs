@@ -207,6 +207,9 @@ impl Decoder {
     fn trailer(&mut self, input: &[u8], skip: usize) -> Result<Step, FramingFault> {
         let State::Trailer(section) = &mut self.state else { return Ok(Step::More { skip }) };
         for (index, byte) in input.iter().enumerate() {
+            if *byte == b'\n' && section.last() != Some(&b'\r') {
+                return Err(FramingFault::Trailer);
+            }
             section.push(*byte);
             if section.len() > MOST_TRAILER {
                 return Err(FramingFault::TrailerSize);
@@ -273,6 +276,7 @@ mod tests {
             "g\r\n",
             "0\r\nA : b\r\n\r\n",
             "0\r\nA: b\n\r\n\r\n",
+            "0\r\n\n",
             "0\r\n folded\r\n\r\n",
         ] {
             assert!(ok(wrong).is_err(), "{wrong:?}");

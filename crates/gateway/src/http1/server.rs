@@ -267,7 +267,7 @@ impl Connection {
     }
 
     /// Makes sure that this request is the last one.
-    pub(super) fn spoil(&self) {
+    pub fn spoil(&self) {
         self.is_spoiled.set(true);
     }
 

@@ -2,6 +2,7 @@
 
 use http::header::HeaderMap;
 use http::{HeaderValue, Method, header};
+use percent_encoding::{AsciiSet, percent_encode};
 
 use super::target::CompiledTarget;
 use crate::client::Client;
@@ -35,7 +36,11 @@ impl Head<'_, '_> {
         out.extend_from_slice(path.as_bytes());
         if let Some(query) = x.head.uri.query() {
             out.push(b'?');
-            out.extend_from_slice(query.as_bytes());
+            // Other bytes than ASCII are nowhere allowed in a target, and not every server takes them.
+            match query.is_ascii() {
+                true => out.extend_from_slice(query.as_bytes()),
+                false => out.extend(percent_encode(query.as_bytes(), &AsciiSet::EMPTY).flat_map(str::bytes)),
+            }
         }
     }
 

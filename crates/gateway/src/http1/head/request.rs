@@ -29,7 +29,7 @@ pub struct RequestHead {
 pub fn parse(head: &Bytes, most_lines: usize) -> Result<RequestHead, HeadFault> {
     let mut lines: Lines<'_> = [const { MaybeUninit::uninit() }; MOST_LINES];
     let mut parsed = httparse::Request::new(&mut []);
-    match parsed.parse_with_uninit_headers(head, &mut lines).map_err(grammar)? {
+    match parsed.parse_with_uninit_headers(head, &mut lines).map_err(|error| first_line(error, head))? {
         httparse::Status::Complete(size) if size == head.len() => {}
         _ => return Err(HeadFault::Malformed("the head does not end where its empty line is")),
     }
@@ -45,7 +45,7 @@ pub fn parse(head: &Bytes, most_lines: usize) -> Result<RequestHead, HeadFault> 
     let method =
         Method::from_bytes(method.as_bytes()).map_err(|_| HeadFault::Malformed("the method is not a token"))?;
     let uri = target(&method, head.slice_ref(path.as_bytes()))?;
-    check_host(&uri, &fields)?;
+    check_host(&uri, &fields, is_http_10)?;
     let expects_continue = match fields.expects {
         Some(false) => return Err(HeadFault::Expectation),
         Some(true) => !is_http_10 && framing != Framing::Length(0),
@@ -59,6 +59,17 @@ pub fn parse(head: &Bytes, most_lines: usize) -> Result<RequestHead, HeadFault> 
     let persists = fields.persists(is_http_10);
     parts.headers = fields.map;
     Ok(RequestHead { parts, framing, persists, expects_continue, websocket })
+}
+
+/// The parser blames the version for whatever stands in its place.
+fn first_line(error: httparse::Error, head: &[u8]) -> HeadFault {
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let mut words = line.split(|byte| *byte == b' ').skip(2);
+    match (error, words.next(), words.next()) {
+        (httparse::Error::Version, Some(version), None) if version.starts_with(b"HTTP/") => HeadFault::Version,
+        (httparse::Error::Version, ..) => grammar(httparse::Error::Token),
+        _ => grammar(error),
+    }
 }
 
 /// The request target (RFC 9112 section 3.2): a path, a URL, or `*` for `OPTIONS`.
@@ -81,13 +92,14 @@ fn target(method: &Method, target: Bytes) -> Result<Uri, HeadFault> {
 }
 
 /// One host: who signs, routes or caches by it must not see another one than the origin does.
-fn check_host(uri: &Uri, fields: &Fields) -> Result<(), HeadFault> {
+fn check_host(uri: &Uri, fields: &Fields, is_http_10: bool) -> Result<(), HeadFault> {
     let mut hosts = fields.map.get_all(header::HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {
         return Err(HeadFault::Malformed("a request has one Host"));
     }
     match (uri.authority(), host) {
+        (_, None) if !is_http_10 => Err(HeadFault::Malformed("a request has a Host")),
         (Some(authority), Some(host)) if !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) => {
             Err(HeadFault::Malformed("the Host is another one than that of the request target"))
         }
