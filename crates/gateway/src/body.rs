@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::http1;
 use crate::http2;
 use crate::record::Record;
+use crate::upstream;
 
 /// A body on its way through: streamed as it comes, or a few bytes of our own.
 pub enum Body {
@@ -23,6 +24,8 @@ pub enum Body {
     Limited(Box<Limited>),
     /// An upstream's answer over HTTP/1, with the connection that it comes from.
     Upstream(Box<http1::ResponseBody>),
+    /// An upstream's answer over HTTP/2, with the stream that it comes from.
+    UpstreamStream(Box<upstream::http2::ResponseBody>),
     /// The connection to an upstream that has become a WebSocket.
     Tunnel(Box<http1::Tunnel>),
     /// An answer whose end is recorded.
@@ -47,7 +50,7 @@ pub enum BodyError {
     /// The upstream broke off its answer, or was silent for too long.
     #[error("the upstream broke off its answer: {0}")]
     Upstream(Box<str>),
-    /// HTTP/2 broke off.
+    /// A client's HTTP/2 broke off.
     #[error("{0}")]
     Stream(hyper::Error),
 }
@@ -92,6 +95,7 @@ impl Body {
             Self::Streamed(body) => body.poll_frame(cx),
             Self::Limited(limited) => limited.poll_frame(cx),
             Self::Upstream(body) => body.poll_frame(cx),
+            Self::UpstreamStream(body) => body.poll_frame(cx),
             // A tunnel is served by the connection that asked for it.
             Self::Tunnel(_) => Poll::Ready(None),
             Self::Recorded(recorded) => recorded.poll_frame(cx),
@@ -120,6 +124,7 @@ impl HttpBody for Body {
             Self::Streamed(body) => body.is_end(),
             Self::Limited(limited) => limited.inner.is_end_stream(),
             Self::Upstream(body) => body.is_end(),
+            Self::UpstreamStream(body) => body.is_end(),
             Self::Tunnel(_) => true,
             Self::Recorded(recorded) => recorded.inner.is_end_stream(),
         }
@@ -133,6 +138,7 @@ impl HttpBody for Body {
             Self::Streamed(body) => body.size_hint(),
             Self::Limited(limited) => limited.inner.size_hint(),
             Self::Upstream(body) => of(body.left()),
+            Self::UpstreamStream(body) => of(body.left()),
             Self::Tunnel(_) => SizeHint::with_exact(0),
             Self::Recorded(recorded) => recorded.inner.size_hint(),
         }

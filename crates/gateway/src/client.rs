@@ -14,6 +14,8 @@ pub struct Client {
     pub peer_text: Rc<str>,
     /// Whether it asks for a WebSocket.
     pub websocket: bool,
+    /// Whether it says that it takes trailers (`TE: trailers`), which gRPC wants to know.
+    pub takes_trailers: bool,
     /// The connection, where it is HTTP/1.
     pub connection: Option<Rc<Connection>>,
     /// Bounds the wait for the upstream.

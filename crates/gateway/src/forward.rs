@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use http::Version;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
@@ -17,9 +18,29 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Adds this hop to `Via`.
-pub fn add_via(headers: &mut HeaderMap) {
-    headers.append(header::VIA, HeaderValue::from_static("1.1 portunus"));
+/// Removes from trailers what frames, routes or authenticates a message (RFC 9110 section 6.5.1).
+pub fn clean_trailers(trailers: &mut HeaderMap) {
+    remove_hop_by_hop(trailers);
+    for name in [
+        header::CONTENT_LENGTH,
+        header::HOST,
+        header::AUTHORIZATION,
+        header::COOKIE,
+        header::SET_COOKIE,
+        header::CACHE_CONTROL,
+        header::CONTENT_ENCODING,
+        header::CONTENT_TYPE,
+        header::CONTENT_RANGE,
+        header::RANGE,
+    ] {
+        trailers.remove(name);
+    }
+}
+
+/// Adds this hop to the `Via` of an answer that came over `version`.
+pub fn add_via(headers: &mut HeaderMap, version: Version) {
+    let via = if version == Version::HTTP_2 { "2.0 portunus" } else { "1.1 portunus" };
+    headers.append(header::VIA, HeaderValue::from_static(via));
 }
 
 /// The client's address: the peer's, or, behind trusted proxies, the last address in `X-Forwarded-For` that is not one.

@@ -56,7 +56,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Runs hyper's tasks on the worker's own thread.
 #[derive(Clone, Copy)]
-struct OnThisThread;
+pub struct OnThisThread;
 
 impl<F: Future + 'static> hyper::rt::Executor<F> for OnThisThread {
     fn execute(&self, future: F) {
@@ -131,11 +131,13 @@ async fn respond(
     request: Request<Incoming>,
 ) -> Result<Response<StreamBody>, Infallible> {
     let (mut head, body) = request.into_parts();
+    let takes_trailers = head.headers.get(header::TE).is_some_and(|te| te == "trailers");
     forward::remove_hop_by_hop(&mut head.headers);
     let client = Client {
         peer,
         peer_text,
         websocket: false,
+        takes_trailers,
         connection: None,
         deadline: Rc::new(Deadline::after(worker.limits().head_timeout)),
     };

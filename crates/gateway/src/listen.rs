@@ -166,7 +166,10 @@ impl WorkerThread {
                     None => break,
                 },
                 _ = connections.join_next(), if !connections.is_empty() => {}
-                _ = sweep.tick() => worker.pool.sweep(),
+                _ = sweep.tick() => {
+                    worker.pool.sweep();
+                    worker.http2_pool.sweep();
+                }
             }
         }
         // What was accepted before the stop is still served.

@@ -5,13 +5,14 @@ pub mod connect;
 pub mod ejection;
 mod head;
 mod health;
+pub mod http2;
 pub mod pool;
 pub mod resolve;
 pub mod slots;
 pub mod target;
 pub mod watch;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::{Method, Response, StatusCode, Version};
 use http_body::Body as _;
@@ -31,13 +32,11 @@ use crate::sanitize::Target;
 use crate::upstream::balance::{NotPicked, Picked};
 use crate::upstream::connect::ConnectError;
 use crate::upstream::head::Head;
+use crate::upstream::http2::Tried;
 use crate::upstream::pool::Lease;
 use crate::upstream::slots::InFlight;
-use crate::upstream::target::CompiledTarget;
+use crate::upstream::target::{CompiledTarget, Speaks};
 use crate::worker::Worker;
-
-/// How long a connection is used at most, so that a change behind a load balancer is noticed.
-const CONNECTION_AGE: Duration = Duration::from_secs(3600);
 
 /// Why an attempt got no answer.
 enum Missed {
@@ -57,6 +56,14 @@ pub async fn send(
     record: &mut Record,
 ) -> Result<Response<Body>, Rejection> {
     let upstream = &x.api.upstream;
+    if client.websocket && upstream.is_http2_only() {
+        let why = format!(
+            "upstream {} is spoken to over HTTP/2 only, which WebSockets are not passed on over",
+            upstream.name
+        );
+        record.error = Some(why.as_str().into());
+        return Err(Rejection::new(Refusal::UpstreamFailed, why));
+    }
     let mut body = match x.plan.body_limit {
         // What is announced too large need not come, nor bother a target.
         Some(limit) if body.size_hint().exact().is_some_and(|size| size > limit) => {
@@ -88,7 +95,7 @@ pub async fn send(
         tried.push(index);
         record.target = Some(chosen.origin.clone());
         let started = Instant::now();
-        let failure = match attempt(worker, &head, chosen, body, in_flight, started).await {
+        let failure = match attempt(worker, &head, index, body, in_flight, started).await {
             Ok((response, answered)) => {
                 upstream.answered(chosen, response.status().as_u16());
                 record.upstream_duration = Some(answered - started);
@@ -164,27 +171,41 @@ fn failed(
 async fn attempt(
     worker: &Worker,
     head: &Head<'_, '_>,
-    target: &CompiledTarget,
-    body: Body,
+    index: usize,
+    mut body: Body,
     mut in_flight: Option<InFlight>,
     started: Instant,
 ) -> Result<(Response<Body>, Instant), Missed> {
     let upstream = &head.x.api.upstream;
+    let target = &upstream.targets[index];
+    let mut made = None;
+    // A WebSocket needs HTTP/1.1. In a box, so that requests over HTTP/1 do not make room for it.
+    if target.speaks != Speaks::Http1 && !head.client.websocket {
+        match Box::pin(http2::attempt(worker, head, index, body, in_flight)).await {
+            Tried::Done(done) => return done,
+            Tried::Http1(connection, unsent, counted) => (made, body, in_flight) = (connection, unsent, counted),
+        }
+    }
     let can_repeat = is_repeatable(&head.x.head.method) && body.is_end_stream();
     let mut pump = Pump::new(body, head.framing);
     // A pooled connection may have been closed by the other side in the meantime: a request without a body that may be
     // repeated (RFC 9110 section 9.2.2) is repeated on a fresh one.
-    if let Some((wire, lease)) = worker.pool.take(target, upstream.idle_timeout, started) {
+    if made.is_none()
+        && let Some((wire, lease)) = worker.pool.take(target, upstream.idle_timeout, started)
+    {
         match exchange(head, target, wire, lease, pump, &mut in_flight, started).await {
             Err(Failure::Closed) if can_repeat => pump = Pump::new(Body::empty(), head.framing),
             done => return done.map_err(Missed::Failed),
         }
     }
-    let (stream, address) = match connect::connect(target, head.x.plan.connect_timeout).await {
-        Ok(stream) => stream,
-        Err(error) => return Err(Missed::Connect(error, pump.into_body())),
+    let (stream, address) = match made {
+        Some(connection) => connection,
+        None => match connect::connect(target, Speaks::Http1, head.x.plan.connect_timeout).await {
+            Ok(connection) => connection,
+            Err(error) => return Err(Missed::Connect(error, pump.into_body())),
+        },
     };
-    let lease = worker.pool.lease(target, address, upstream.idle_timeout, CONNECTION_AGE);
+    let lease = worker.pool.lease(target, address, upstream.idle_timeout, upstream.connection_age);
     exchange(head, target, Box::new(Wire::new(stream)), lease, pump, &mut in_flight, Instant::now())
         .await
         .map_err(Missed::Failed)
@@ -225,6 +246,6 @@ async fn exchange(
     let mut response = Response::new(body);
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
-    forward::add_via(response.headers_mut());
+    forward::add_via(response.headers_mut(), Version::HTTP_11);
     Ok((response, answered))
 }

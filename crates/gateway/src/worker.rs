@@ -14,6 +14,7 @@ use crate::own::Expose;
 use crate::record::Telemetry;
 use crate::snapshot::Snapshot;
 use crate::telemetry::local::Local;
+use crate::upstream::http2;
 use crate::upstream::pool::Pool;
 
 /// What all workers share. Nothing in it is ever locked.
@@ -57,8 +58,10 @@ pub struct Worker {
     pub shared: Arc<Shared>,
     /// What this worker records.
     pub telemetry: Rc<Local>,
-    /// This worker's idle upstream connections.
+    /// This worker's idle upstream connections over HTTP/1.
     pub pool: Rc<Pool>,
+    /// This worker's upstream connections over HTTP/2.
+    pub http2_pool: http2::pool::Pool,
     current: RefCell<Rc<Snapshot>>,
     seen: RefCell<Arc<Snapshot>>,
     is_draining: Cell<bool>,
@@ -88,6 +91,7 @@ impl Worker {
             telemetry: Rc::new(Local::new(&shared.telemetry)),
             shared,
             pool: Rc::default(),
+            http2_pool: http2::pool::Pool::default(),
             current: RefCell::new(Rc::new((*seen).clone())),
             seen: RefCell::new(seen),
             is_draining: Cell::new(false),

@@ -22,6 +22,7 @@ pub mod poll;
 pub mod prober;
 pub mod raw;
 pub mod runtime;
+pub mod tls;
 pub mod upstream;
 pub mod websocket;
 pub mod wrk;

@@ -1,8 +1,10 @@
 //! Things to put behind the gateway: an echo service, ports that refuse, and servers that misbehave.
 
 mod canned;
+mod connection;
 mod echo;
 mod flood;
+mod frames;
 mod recorder;
 mod silent;
 
@@ -15,7 +17,9 @@ use std::thread::JoinHandle;
 use tokio::sync::{oneshot, watch};
 
 pub use canned::Canned;
+pub use connection::Speaks;
 pub use flood::Flood;
+pub use frames::{Deed, Frames};
 pub use recorder::{Recorder, Script};
 pub use silent::Silent;
 
@@ -33,6 +37,8 @@ pub struct Seen {
     pub headers: Vec<(String, String)>,
     /// The whole body.
     pub body: Vec<u8>,
+    /// The fields after the body.
+    pub trailers: Vec<(String, String)>,
 }
 
 impl Seen {
@@ -48,6 +54,7 @@ impl Seen {
 struct Record {
     requests: AtomicU64,
     connections: AtomicU64,
+    open_connections: AtomicU64,
     at_work: AtomicU64,
     most_at_work: AtomicU64,
     body_bytes: AtomicU64,
@@ -87,15 +94,18 @@ impl Record {
     }
 }
 
-/// An HTTP/1.1 service on a free port that echoes what it is asked as JSON. It stops when it is dropped.
+/// An HTTP service on a free port that echoes what it is asked as JSON. It stops when it is dropped.
 ///
 /// The end of the path can ask for something else: `/status/{code}`, `/delay/{ms}`, `/bytes/{n}`, `/stream` (five slow
 /// chunks), `/held` (one chunk, and the rest when [`Upstream::release`] is called), `/close` (no answer), `/hop`
-/// (an answer with hop-by-hop fields), `/text` (a fixed text with its own fields), `/page` (an empty HTML page).
+/// (an answer with hop-by-hop fields), `/text` (a fixed text with its own fields), `/page` (an empty HTML page), `/grpc`
+/// (the request's body and trailers that say success).
 pub struct Upstream {
     address: SocketAddr,
+    scheme: &'static str,
     record: Arc<Record>,
     release: watch::Sender<bool>,
+    leave: watch::Sender<u64>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -119,12 +129,23 @@ impl Upstream {
     /// # Panics
     /// When the address is taken or not this machine's.
     pub fn start_on(address: SocketAddr) -> Self {
+        Self::start_speaking(address, Speaks::Http1)
+    }
+
+    /// Starts one that speaks something else than HTTP/1.1.
+    pub fn speaking(speaks: Speaks) -> Self {
+        Self::start_speaking((Ipv4Addr::LOCALHOST, 0).into(), speaks)
+    }
+
+    fn start_speaking(address: SocketAddr, speaks: Speaks) -> Self {
+        let scheme = if speaks.is_tls() { "https" } else { "http" };
         let listener = TcpListener::bind(address).expect("the address is free");
         listener.set_nonblocking(true).expect("a listener can be made nonblocking");
         let address = listener.local_addr().expect("a bound listener has an address");
         let record = Arc::new(Record::default());
         record.is_remembering.store(true, Ordering::Relaxed);
         let (release, held) = watch::channel(false);
+        let (leave, leaving) = watch::channel(0);
         let (stop, stopped) = oneshot::channel();
         let shared = Arc::clone(&record);
         let thread = std::thread::spawn(move || {
@@ -132,9 +153,9 @@ impl Upstream {
                 .enable_all()
                 .build()
                 .expect("a tokio runtime can be built");
-            runtime.block_on(echo::serve(listener, shared, held, stopped));
+            runtime.block_on(echo::serve(listener, speaks, shared, held, (leaving, stopped)));
         });
-        Self { address, record, release, stop: Some(stop), thread: Some(thread) }
+        Self { address, scheme, record, release, leave, stop: Some(stop), thread: Some(thread) }
     }
 
     /// The address, `127.0.0.1:port`.
@@ -149,7 +170,12 @@ impl Upstream {
 
     /// The base URL, without a slash at its end.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
+    }
+
+    /// Lets every connection over HTTP/2 say that it takes no further streams, and end with those that it has.
+    pub fn go_away(&self) {
+        self.leave.send_modify(|times| *times += 1);
     }
 
     /// How many requests have arrived, whole or not.
@@ -165,6 +191,11 @@ impl Upstream {
     /// The most requests that it has worked on at one time.
     pub fn most_at_work(&self) -> u64 {
         self.record.most_at_work.load(Ordering::SeqCst)
+    }
+
+    /// How many connections are open.
+    pub fn open_connections(&self) -> u64 {
+        self.record.open_connections.load(Ordering::SeqCst)
     }
 
     /// How many bytes of request bodies have arrived, also of those that are not complete.

@@ -3,6 +3,7 @@
 pub mod balance;
 pub mod ejection;
 pub mod health_check;
+pub mod http_version;
 pub mod statuses;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use self::balance::{Balance, HashOn};
 use self::ejection::Ejection;
 use self::health_check::HealthCheck;
+use self::http_version::HttpVersion;
 use super::Traffic;
 use crate::kind::Kind;
 use crate::problem::Problem;
@@ -25,6 +27,9 @@ pub struct Upstream {
     /// The servers.
     #[schemars(length(min = 1, max = 256))]
     pub targets: Vec<Target>,
+    /// The version of HTTP that they are spoken to with.
+    #[serde(default)]
+    pub http_version: HttpVersion,
     /// How a server is chosen for a request.
     #[serde(default)]
     pub balance: Balance,
@@ -80,6 +85,11 @@ pub struct Upstream {
     #[serde(default = "idle_timeout_ms")]
     #[schemars(range(min = 0, max = 3_600_000))]
     pub idle_timeout_ms: u64,
+    /// How long a connection is used for further requests at most, in milliseconds, so that a change behind a load
+    /// balancer is noticed.
+    #[serde(default = "connection_age_ms")]
+    #[schemars(range(min = 1_000, max = 86_400_000))]
+    pub connection_age_ms: u64,
 }
 
 /// One server of an upstream.
@@ -109,6 +119,10 @@ fn read_timeout_ms() -> u64 {
 
 fn idle_timeout_ms() -> u64 {
     30_000
+}
+
+fn connection_age_ms() -> u64 {
+    3_600_000
 }
 
 fn dns_refresh_ms() -> u64 {
@@ -221,6 +235,7 @@ mod tests {
             json!({"balance": "consistent_hash", "hash_on": "header", "hash_header": "X-Session"}),
             json!({"balance": "consistent_hash", "hash_on": "cookie", "hash_cookie": "session"}),
             json!({"max_connections": 10, "max_pending": 0, "dns_refresh_ms": 1000}),
+            json!({"http_version": "http2", "connection_age_ms": 1000}),
         ] {
             assert_eq!(faults(&fields), [""; 0], "{fields}");
         }
@@ -238,6 +253,8 @@ mod tests {
             (json!({"max_pending": 3}), "/max_pending"),
             (json!({"max_connections": 0}), "/max_connections"),
             (json!({"dns_refresh_ms": 999}), "/dns_refresh_ms"),
+            (json!({"connection_age_ms": 999}), "/connection_age_ms"),
+            (json!({"http_version": "http3"}), "/http_version"),
             (json!({"health_check": {"path": "health"}}), "/health_check/path"),
             (json!({"health_check": {"interval_ms": 1}}), "/health_check/interval_ms"),
             (json!({"health_check": {"statuses": ["399-200"]}}), "/health_check/statuses/0"),

@@ -15,6 +15,8 @@ use thiserror::Error;
 
 use fields::Fields;
 
+use crate::forward;
+
 /// The most field lines that a head may have, whatever a listener's own bound is.
 pub const MOST_LINES: usize = 256;
 
@@ -61,8 +63,8 @@ pub fn end(bytes: &[u8], from: usize) -> Result<Option<usize>, HeadFault> {
     if is_strict { Ok(end) } else { Err(BARE) }
 }
 
-/// The fields of a trailer section, which ends with its empty line; those that frame, route or authenticate a message
-/// are left out (RFC 9110 section 6.5.1). None when it is not well formed.
+/// The fields of a trailer section, which ends with its empty line, without those that have no place there. None when it
+/// is not well formed.
 pub fn trailers(section: &[u8]) -> Option<HeaderMap> {
     if section == b"\r\n" {
         return Some(HeaderMap::new());
@@ -74,20 +76,7 @@ pub fn trailers(section: &[u8]) -> Option<HeaderMap> {
     let mut lines = [httparse::EMPTY_HEADER; 64];
     let Ok(httparse::Status::Complete((_, lines))) = httparse::parse_headers(&section, &mut lines) else { return None };
     let mut trailers = Fields::read(&section, lines).ok()?.map;
-    for name in [
-        http::header::CONTENT_LENGTH,
-        http::header::HOST,
-        http::header::AUTHORIZATION,
-        http::header::COOKIE,
-        http::header::SET_COOKIE,
-        http::header::CACHE_CONTROL,
-        http::header::CONTENT_ENCODING,
-        http::header::CONTENT_TYPE,
-        http::header::CONTENT_RANGE,
-        http::header::RANGE,
-    ] {
-        trailers.remove(name);
-    }
+    forward::clean_trailers(&mut trailers);
     Some(trailers)
 }
 

@@ -194,6 +194,7 @@ impl Connection {
             peer: self.peer,
             peer_text: peer_text.clone(),
             websocket: request.websocket,
+            takes_trailers: request.takes_trailers,
             connection: Some(self.clone()),
             deadline: self.deadline.clone(),
         };

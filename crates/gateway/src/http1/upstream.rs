@@ -17,7 +17,7 @@ use crate::body::{Body, BodyError};
 use crate::deadline::Deadline;
 
 /// The most bytes of an answer's head.
-const LARGEST_HEAD: usize = 128 * 1024;
+pub const LARGEST_HEAD: usize = 128 * 1024;
 
 /// The most interim answers before the final one.
 const MOST_INTERIM: u32 = 64;

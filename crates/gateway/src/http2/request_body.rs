@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 
 use crate::body::BodyError;
 use crate::deadline::Patience;
+use crate::forward;
 
 /// The body of a client's request. It breaks off when the client is silent for too long.
 pub struct RequestBody {
@@ -40,6 +41,12 @@ impl RequestBody {
             return Poll::Ready(Some(Err(BodyError::ClientSilent)));
         };
         self.patience.renew();
-        Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Stream)))
+        Poll::Ready(frame.map(|frame| {
+            let mut frame = frame.map_err(BodyError::Stream)?;
+            if let Some(trailers) = frame.trailers_mut() {
+                forward::clean_trailers(trailers);
+            }
+            Ok(frame)
+        }))
     }
 }

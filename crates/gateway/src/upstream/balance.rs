@@ -14,7 +14,7 @@ use http::header::{self, HeaderValue};
 
 use self::hash::HashKey;
 use super::slots::InFlight;
-use super::target::{CompiledTarget, Health, TargetState};
+use super::target::{CompiledTarget, Health, Speaks, TargetState};
 use crate::clock;
 use crate::config::upstream::Upstream;
 use crate::config::upstream::balance::Balance;
@@ -37,6 +37,8 @@ pub struct CompiledUpstream {
     pub response_timeout: Duration,
     /// How long an idle connection is kept.
     pub idle_timeout: Duration,
+    /// How long a connection is used for further requests.
+    pub connection_age: Duration,
     /// How long the upstream may be silent in the middle of an answer.
     pub read_timeout: Duration,
     /// How its targets' health is checked.
@@ -95,8 +97,8 @@ pub enum NotPicked {
 impl CompiledUpstream {
     /// Makes an upstream ready for use. What is known of its targets, and whose turn it is, goes on from `before`.
     pub fn compile(name: Arc<str>, config: &Upstream, before: Option<&Self>) -> Result<Self, Problem> {
-        let mut targets: Box<[CompiledTarget]> =
-            config.targets.iter().map(CompiledTarget::compile).collect::<Result<_, _>>()?;
+        let compile = |target| CompiledTarget::compile(target, config.http_version);
+        let mut targets: Box<[CompiledTarget]> = config.targets.iter().map(compile).collect::<Result<_, _>>()?;
         if let Some(before) = before {
             inherit(&mut targets, before);
         }
@@ -106,6 +108,7 @@ impl CompiledUpstream {
             connect_timeout: Duration::from_millis(config.connect_timeout_ms),
             response_timeout: Duration::from_millis(config.response_timeout_ms),
             idle_timeout: config.idle_timeout(),
+            connection_age: Duration::from_millis(config.connection_age_ms),
             read_timeout: Duration::from_millis(config.read_timeout_ms),
             health_check: config.health_check.clone(),
             dns_refresh: Duration::from_millis(config.dns_refresh_ms),
@@ -192,6 +195,11 @@ impl CompiledUpstream {
     pub fn is_up(&self, target: &CompiledTarget) -> bool {
         let is_well = self.health_check.is_none() || target.state.health.get() != Health::Unwell;
         is_well && (self.ejection.is_none() || !target.state.failures.is_out(clock::monotonic_ns()))
+    }
+
+    /// Whether its targets are spoken to over HTTP/2, whatever they would choose.
+    pub fn is_http2_only(&self) -> bool {
+        self.targets.iter().all(|target| target.speaks == Speaks::Http2)
     }
 
     /// Whether anything can take a target out.

@@ -1,7 +1,8 @@
 //! The head of a request as its target sees it: written once, from parts, in one pass over the fields.
 
-use http::header::HeaderMap;
-use http::{HeaderValue, Method, header};
+use http::header::{HeaderMap, HeaderName};
+use http::uri::Uri;
+use http::{HeaderValue, Method, Request, Version, header};
 use percent_encoding::{AsciiSet, percent_encode};
 
 use super::target::CompiledTarget;
@@ -61,6 +62,29 @@ impl Head<'_, '_> {
         out.extend_from_slice(b"\r\n");
     }
 
+    /// The same for a target that speaks HTTP/2, with its body.
+    pub fn request<B>(&self, chosen: &CompiledTarget, body: B) -> Result<Request<B>, http::Error> {
+        let mut path = Vec::with_capacity(128);
+        self.path(&mut path, chosen);
+        let uri = Uri::builder().scheme(chosen.scheme.clone()).authority(chosen.authority.as_bytes());
+        let mut request = Request::new(body);
+        *request.version_mut() = Version::HTTP_2;
+        *request.method_mut() = self.x.head.method.clone();
+        *request.uri_mut() = uri.path_and_query(path).build()?;
+        let headers = request.headers_mut();
+        headers.reserve(self.x.head.headers.len() + 8);
+        let mut fault = None;
+        self.fields(|name, value| {
+            if let Err(error) = add(headers, name, value) {
+                fault = Some(error);
+            }
+        });
+        if self.client.takes_trailers {
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        }
+        fault.map_or(Ok(request), Err)
+    }
+
     /// Gives every field but those of the connection, `Host` and the framing.
     pub fn fields(&self, mut give: impl FnMut(&str, &[u8])) {
         let headers = &self.x.head.headers;
@@ -98,6 +122,11 @@ impl Head<'_, '_> {
         chain.push(peer);
         give("x-forwarded-for", chain.join(", ").as_bytes());
     }
+}
+
+fn add(headers: &mut HeaderMap, name: &str, value: &[u8]) -> Result<(), http::Error> {
+    headers.try_append(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_bytes(value)?)?;
+    Ok(())
 }
 
 /// Whether a request without a body says so (RFC 9110 section 8.6).

@@ -2,17 +2,19 @@
 
 use std::fmt;
 
-use http::{Method, Request, header};
-use hyper::client::conn::http1;
+use http::{HeaderValue, Request, Response, Uri, header};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 
 use super::balance::{CompiledUpstream, start_slowly};
 use super::connect;
-use super::target::{CompiledTarget, Health};
+use super::target::{CompiledTarget, Health, Speaks};
 use crate::body::Body;
 use crate::clock;
 use crate::config::upstream::health_check::{HealthCheck, HealthCheckType};
 use crate::http1::Stream;
+use crate::http2::OnThisThread;
 
 /// Why a check is bad, for the log.
 pub(super) struct Bad(String);
@@ -32,12 +34,17 @@ pub(super) async fn ask(check: &HealthCheck, target: &CompiledTarget) -> Result<
 }
 
 async fn ask_unbounded(check: &HealthCheck, target: &CompiledTarget) -> Result<(), Bad> {
-    let connected = connect::connect(target, check.timeout()).await;
+    let connected = connect::connect(target, target.speaks, check.timeout()).await;
     let (stream, _) = connected.map_err(|error| Bad(error.to_string()))?;
     if check.check_type == HealthCheckType::Tcp {
         return Ok(());
     }
-    let status = get(check, target, stream).await.map_err(|error| Bad(format!("no HTTP answer: {error}")))?;
+    let speaks_http2 = target.speaks == Speaks::Http2 || connect::has_chosen_http2(&stream);
+    let asked = match speaks_http2 {
+        true => get_over_http2(check, target, stream).await,
+        false => get(check, target, stream).await,
+    };
+    let status = asked.map_err(|error| Bad(format!("no HTTP answer: {error}")))?;
     match check.statuses.iter().any(|statuses| statuses.has(status)) {
         true => Ok(()),
         false => Err(Bad(format!("status {status}"))),
@@ -46,20 +53,33 @@ async fn ask_unbounded(check: &HealthCheck, target: &CompiledTarget) -> Result<(
 
 async fn get(check: &HealthCheck, target: &CompiledTarget, stream: Stream) -> Result<u16, hyper::Error> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let mut request = question(check.path.parse().unwrap_or_default());
+    request.headers_mut().insert(header::HOST, target.authority.clone());
+    request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer_of(sender.send_request(request), connection).await
+}
+
+async fn get_over_http2(check: &HealthCheck, target: &CompiledTarget, stream: Stream) -> Result<u16, hyper::Error> {
+    let (mut sender, connection) = http2::handshake(OnThisThread, TokioIo::new(stream)).await?;
+    let uri = Uri::builder().scheme(target.scheme.clone()).authority(target.authority.as_bytes());
+    let request = question(uri.path_and_query(check.path.as_str()).build().unwrap_or_default());
+    answer_of(sender.send_request(request), connection).await
+}
+
+fn question(uri: Uri) -> Request<Body> {
     let mut request = Request::new(Body::empty());
-    *request.method_mut() = Method::GET;
-    *request.uri_mut() = check.path.parse().unwrap_or_default();
-    let headers = request.headers_mut();
-    headers.insert(header::HOST, target.authority.clone());
-    headers.insert(header::USER_AGENT, header::HeaderValue::from_static("portunus-health-check"));
-    headers.insert(header::CONNECTION, header::HeaderValue::from_static("close"));
-    let answer = async {
-        let response = sender.send_request(request).await?;
-        Ok(response.status().as_u16())
-    };
+    *request.uri_mut() = uri;
+    request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static("portunus-health-check"));
+    request
+}
+
+async fn answer_of(
+    answering: impl Future<Output = Result<Response<Incoming>, hyper::Error>>,
+    connection: impl Future<Output = Result<(), hyper::Error>>,
+) -> Result<u16, hyper::Error> {
     tokio::select! {
         biased;
-        answer = answer => answer,
+        answer = answering => Ok(answer?.status().as_u16()),
         Err(error) = connection => Err(error),
     }
 }

@@ -12,6 +12,7 @@ use super::ejection::Failures;
 use super::resolve::Addresses;
 use super::slots::Slots;
 use crate::config::upstream;
+use crate::config::upstream::http_version::HttpVersion;
 use crate::problem::Problem;
 
 /// One target ready for use.
@@ -21,6 +22,8 @@ pub struct CompiledTarget {
     pub origin: Arc<str>,
     /// The scheme.
     pub scheme: Scheme,
+    /// What is spoken with it.
+    pub speaks: Speaks,
     /// The host to connect to, without brackets.
     pub host: Box<str>,
     /// The port to connect to.
@@ -37,6 +40,17 @@ pub struct CompiledTarget {
     pub is_literal: bool,
     /// What is known of it; survives changes of the configuration.
     pub state: Arc<TargetState>,
+}
+
+/// What is spoken with a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaks {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+    /// What it chooses when a connection is made.
+    Either,
 }
 
 /// What is known of a target. It survives changes of the configuration and so keeps nothing of it.
@@ -93,12 +107,17 @@ impl AtomicHealth {
 
 impl CompiledTarget {
     /// Makes a target ready for use, with nothing known of it.
-    pub(super) fn compile(config: &upstream::Target) -> Result<Self, Problem> {
+    pub(super) fn compile(config: &upstream::Target, version: HttpVersion) -> Result<Self, Problem> {
         let url = config.url.as_str();
         let fault = |why: &str| Problem::new("/targets", why, "http://host[:port][/path]").found(url);
         let uri = upstream::check_url(url).map_err(fault)?;
         let authority = uri.authority().ok_or_else(|| fault("the URL has no host"))?;
         let scheme = uri.scheme().cloned().ok_or_else(|| fault("the URL has no scheme"))?;
+        let speaks = match version {
+            HttpVersion::Http2 => Speaks::Http2,
+            HttpVersion::Auto if scheme == Scheme::HTTPS => Speaks::Either,
+            HttpVersion::Auto | HttpVersion::Http1 => Speaks::Http1,
+        };
         let default_port = if scheme == Scheme::HTTPS { 443 } else { 80 };
         let port = authority.port_u16().unwrap_or(default_port);
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
@@ -118,6 +137,7 @@ impl CompiledTarget {
             is_literal: address.is_some(),
             state: Arc::new(TargetState { addresses, ..TargetState::default() }),
             scheme,
+            speaks,
         })
     }
 
@@ -129,5 +149,6 @@ impl CompiledTarget {
 
 #[cfg(test)]
 pub(super) fn test_target(url: &str) -> CompiledTarget {
-    CompiledTarget::compile(&upstream::Target { url: url.to_owned(), weight: 1 }).expect("the URL is right")
+    let target = upstream::Target { url: url.to_owned(), weight: 1 };
+    CompiledTarget::compile(&target, HttpVersion::Auto).expect("the URL is right")
 }

@@ -2,5 +2,6 @@
 
 mod bodies;
 mod forwarding;
+mod http2_upstream;
 mod routing;
 mod upstreams;

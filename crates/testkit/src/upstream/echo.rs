@@ -12,14 +12,14 @@ use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Frame, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::connection::{self, Speaks};
 use super::{AtWork, Record, Seen};
 
 type Body = BoxBody<Bytes, Infallible>;
@@ -28,9 +28,10 @@ type NoAnswer = Box<dyn std::error::Error + Send + Sync>;
 /// Accepts connections until `stopped` is told.
 pub(super) async fn serve(
     listener: StdListener,
+    speaks: Speaks,
     record: Arc<Record>,
     held: watch::Receiver<bool>,
-    mut stopped: oneshot::Receiver<()>,
+    (leaving, mut stopped): (watch::Receiver<u64>, oneshot::Receiver<()>),
 ) {
     let listener = TcpListener::from_std(listener).expect("a nonblocking listener");
     let port = listener.local_addr().expect("a bound listener has an address").port();
@@ -44,12 +45,13 @@ pub(super) async fn serve(
         };
         drop(stream.set_nodelay(true));
         record.connections.fetch_add(1, Ordering::SeqCst);
-        let (record, held) = (Arc::clone(&record), held.clone());
+        let (record, held, speaks, leaving) = (Arc::clone(&record), held.clone(), speaks.clone(), leaving.clone());
         tokio::spawn(async move {
+            let open = Arc::clone(&record);
+            open.open_connections.fetch_add(1, Ordering::SeqCst);
             let service = service_fn(move |request| answer(request, Arc::clone(&record), held.clone(), port));
-            let mut server = hyper::server::conn::http1::Builder::new();
-            server.timer(TokioTimer::new());
-            drop(server.serve_connection(TokioIo::new(stream), service).await);
+            connection::serve(stream, &speaks, service, leaving).await;
+            open.open_connections.fetch_sub(1, Ordering::SeqCst);
         });
     }
 }
@@ -63,19 +65,23 @@ async fn answer(
     record.requests.fetch_add(1, Ordering::SeqCst);
     let _at_work = AtWork::begin(&record);
     let (head, mut body) = request.into_parts();
-    let mut bytes = Vec::new();
+    let (mut bytes, mut trailers) = (Vec::new(), Vec::new());
     while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame?.into_data() {
-            record.body_bytes.fetch_add(data.len() as u64, Ordering::SeqCst);
-            bytes.extend_from_slice(&data);
+        match frame?.into_data() {
+            Ok(data) => {
+                record.body_bytes.fetch_add(data.len() as u64, Ordering::SeqCst);
+                bytes.extend_from_slice(&data);
+            }
+            Err(frame) => trailers = frame.trailers_ref().map(fields).unwrap_or_default(),
         }
     }
-    let headers = head
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
-    let seen =
-        Seen { method: head.method.to_string(), target: head.uri.to_string(), headers: headers.collect(), body: bytes };
+    // Over HTTP/2 the URI has a host too, which over HTTP/1 is a field.
+    let target = head.uri.path_and_query().map_or_else(|| head.uri.to_string(), ToString::to_string);
+    let mut headers = fields(&head.headers);
+    if let Some(authority) = head.uri.authority() {
+        headers.insert(0, (":authority".to_owned(), authority.to_string()));
+    }
+    let seen = Seen { method: head.method.to_string(), target, headers, body: bytes, trailers };
     record.remember(seen.clone());
     let path = head.uri.path().to_owned();
     let mut ends = path.rsplit('/');
@@ -95,6 +101,7 @@ async fn answer(
         ("bytes", _) => Ok(bytes_of(number)),
         (_, "stream") => Ok(stream()),
         (_, "held") => Ok(hold(held)),
+        (_, "grpc") => Ok(grpc(seen.body)),
         (_, "close") => Err("told to close".into()),
         (_, "hop") => Ok(hop()),
         (_, "text") => Ok(text()),
@@ -107,6 +114,23 @@ async fn answer(
             Ok(response)
         }
     }
+}
+
+fn fields(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+}
+
+/// As a gRPC service answers that succeeded.
+fn grpc(body: Vec<u8>) -> Response<Body> {
+    let trailers = HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))]);
+    // Trailers have no place after a body that has said how long it is.
+    let (sender, receiver) = mpsc::channel(1);
+    drop(sender.try_send(Bytes::from(body)));
+    let body = ChannelBody { receiver }.with_trailers(async move { Some(Ok(trailers)) });
+    let mut response = Response::new(body.boxed());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response
 }
 
 fn full(content: impl Into<Bytes>, content_type: &'static str) -> Response<Body> {

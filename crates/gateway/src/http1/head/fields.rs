@@ -33,6 +33,8 @@ pub struct Fields {
     pub keep_alive: bool,
     /// `Connection: upgrade` with `Upgrade: websocket`.
     pub websocket: bool,
+    /// `TE: trailers`.
+    pub takes_trailers: bool,
     /// `Expect`: whether it is `100-continue`.
     pub expects: Option<bool>,
 }
@@ -47,6 +49,7 @@ impl Fields {
             close: false,
             keep_alive: false,
             websocket: false,
+            takes_trailers: false,
             expects: None,
         };
         let mut upgrade = false;
@@ -55,7 +58,10 @@ impl Fields {
         for line in lines {
             let value = line.value;
             match line.name.len() {
-                2 if line.name.eq_ignore_ascii_case("te") => continue,
+                2 if line.name.eq_ignore_ascii_case("te") => {
+                    fields.takes_trailers |= tokens(value).any(|token| token.eq_ignore_ascii_case(b"trailers"));
+                    continue;
+                }
                 6 if line.name.eq_ignore_ascii_case("expect") => {
                     fields.expects = Some(value.eq_ignore_ascii_case(b"100-continue"));
                     continue;

@@ -23,6 +23,8 @@ pub struct RequestHead {
     pub expects_continue: bool,
     /// Whether the client asks for a WebSocket.
     pub websocket: bool,
+    /// Whether the client says that it takes trailers.
+    pub takes_trailers: bool,
 }
 
 /// Reads a complete head, its empty line included, with at most `most_lines` fields.
@@ -57,8 +59,9 @@ pub fn parse(head: &Bytes, most_lines: usize) -> Result<RequestHead, HeadFault> 
     parts.method = method;
     parts.uri = uri;
     let persists = fields.persists(is_http_10);
+    let takes_trailers = fields.takes_trailers;
     parts.headers = fields.map;
-    Ok(RequestHead { parts, framing, persists, expects_continue, websocket })
+    Ok(RequestHead { parts, framing, persists, expects_continue, websocket, takes_trailers })
 }
 
 /// The parser blames the version for whatever stands in its place.
@@ -124,7 +127,7 @@ mod tests {
         let mut names: Vec<&str> = head.parts.headers.keys().map(header::HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["accept", "host"]);
-        assert!(head.websocket && head.persists);
+        assert!(head.websocket && head.persists && head.takes_trailers);
         assert_eq!(head.framing, Framing::Length(0));
         assert_eq!(head.parts.uri.path_and_query().map(PathAndQuery::as_str), Some("/a?b"));
     }
