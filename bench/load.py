@@ -36,7 +36,7 @@ def wrk(url, seconds, connections=CONNECTIONS, headers=(), requests=None, body=N
     found = re.search(r"^\{.*\}$", output, re.MULTILINE)
     told = json.loads(found[0]) if found else {}
     if not told.get("requests"):
-        raise work.Fault(f"wrk made no request at {url}: {output.strip()}")
+        raise work.Fault(f"wrk made no request at {url}: {output.strip()[-160:]}")
     # Of large answers many are under way at the end; their bytes were sent all the same.
     count = told["bytes"] / answer_size if answer_size else told["requests"]
     return Outcome(count, told["microseconds"] / 1e6, told["errors"])

@@ -128,9 +128,9 @@ Measured on {today} at commit {commit} in {minutes:.0f} minutes, written by `mak
 ## How it was measured
 
 - In rounds; in each, every case in turn under load. Each round begins with another case. Side by side: {rounds} rounds of
-  {seconds} s; by keys: {rounds} rounds of {short} s; by size: {few} rounds of {brief} s; the rest: {few} rounds of {short} s. A
-  measurement in which other programs took more than {disturbed:.0%} of the machine's busy time is made again, up to twice. Figures are the median of the
-  rounds, then the least and the most.
+  {seconds} s; by keys: {rounds} rounds of {brief} s; latency: {few} rounds of {short} s; the rest: {few} rounds of {brief} s. Figures
+  are the median of the rounds, then the least and the most. A measurement in which other programs took more than
+  {disturbed:.0%} of the machine's busy time is made again, up to twice.
 - Load: `wrk -t1 -c{connections}`, keep-alive, as fast as the answers come; 16 connections for answers of 100 KB and more; HTTP/2
   with `h2load -c8 -m8`. Load, proxy and upstream share the machine's cores, so requests/s compares the cases with each
   other and promises nothing else.

@@ -59,10 +59,11 @@ def cores():
 
 
 class Place:
-    """A folder that goes away at the end, and the processes that are stopped then."""
+    """Folders that go away at the end, one on disk and one in memory, and the processes that are stopped then."""
 
-    def __init__(self, folder, stack):
+    def __init__(self, folder, memory, stack):
         self.folder = folder
+        self.memory = memory
         self.stack = stack
 
     def start(self, name, command, env=None, stdout=None):
@@ -80,8 +81,11 @@ def place():
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     OUT.mkdir(exist_ok=True)
     with contextlib.ExitStack() as stack:
-        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(dir=OUT, ignore_cleanup_errors=True)))
-        yield Place(folder, stack)
+        on_disk, in_memory = (
+            pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True)))
+            for folder in (OUT, "/dev/shm")
+        )
+        yield Place(on_disk, in_memory, stack)
 
 
 class Process:

@@ -6,7 +6,7 @@ from case import GUARDED, PLAIN
 from chapter import Chapter, amount, table
 
 NAME = "instructions"
-TOP = 15
+TOP = 12
 
 
 def run(field):
@@ -15,7 +15,8 @@ def run(field):
     most = [sampling.functions(field.place, field.find("Portunus", what), field.upstream) for what in (PLAIN, GUARDED)]
 
     def told(counted):
-        most.append(counted.most(TOP))
+        if counted.name != "large":
+            most.append(counted.most(TOP))
 
     found = instructions.count(field.place, field.portunus, told)
     rows = []

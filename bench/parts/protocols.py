@@ -24,7 +24,7 @@ def run(field):
     for protocol, fire in PROTOCOLS.items():
         cases = [case for case in field.plain if protocol != H2 or load.speaks_h2(case.url(h2=True))]
         shots = [
-            Shot(f"{case.proxy}, {protocol}", case, lambda case=case, fire=fire: fire(case, field.short))
+            Shot(f"{case.proxy}, {protocol}", case, lambda case=case, fire=fire: fire(case, field.brief))
             for case in cases
         ]
         if not shots:

@@ -97,7 +97,6 @@ set style fill solid
 set boxwidth 0.7
 set ylabel "CPU per request, × nginx plain"
 set xtics rotate by 30 right noenhanced
-set yrange [0:*]
 set logscale y 2
 set yrange [0.5:*]
 plot DATA using 0:2:(stringcolumn(1)[0:1] eq "P" ? 1 : 2):xtic(1) with boxes lc variable notitle, \\

@@ -85,8 +85,8 @@ def family(field, what, amounts, rounds):
     for point in points:
         load.wrk(point.case.url(), 1, requests=point.requests)
     reference = field.nginx()
-    shots = [Shot(REFERENCE, reference, lambda: load.wrk(reference.url(), field.short))]
-    results = field.rounds.run(shots + [point.shot(field.short) for point in points], rounds)
+    shots = [Shot(REFERENCE, reference, lambda: load.wrk(reference.url(), field.brief))]
+    results = field.rounds.run(shots + [point.shot(field.brief) for point in points], rounds)
     for point in points:
         point.case.process.stop()
     return points, results
@@ -163,8 +163,8 @@ def plot(name, points, results):
         if not point.one and (point.what == PLAIN or point.routes == 1):
             number = point.keys if point.what == GUARDED else point.routes
             found.setdefault(number, {})[point.proxy] = results[point.name].cost()
-    data = [["number", "nginx", "Portunus"]]
-    data += [[number, costs.get("nginx", "NaN"), costs["Portunus"]] for number, costs in sorted(found.items())]
+    data = [["number", "Portunus", "nginx"]]
+    data += [[number, costs["Portunus"], costs.get("nginx", "NaN")] for number, costs in sorted(found.items())]
     commands = f"""
 set logscale x 10
 set xlabel "{name}, picked at random"

@@ -45,7 +45,8 @@ def shot(case, size, count, seconds):
 
 
 def plot(costs, proxies):
-    """A line for each proxy, as a ratio to nginx."""
+    """A line for each proxy, as a ratio to nginx; Portunus first, so that it has its colour of the other plots."""
+    proxies = sorted(proxies, key=lambda proxy: proxy != "Portunus")
     rows = [["bytes", *proxies]]
     for size, count in upstream.SIZES.items():
         rows.append([count, *(costs[f"{proxy}, {size}"] / costs[f"nginx, {size}"] for proxy in proxies)])

@@ -110,6 +110,8 @@ fn past_the_limit_a_stream_is_refused() {
     assert_eq!(gate.upstream.count(), 5);
     // A client that keeps to what it is told never meets the limit.
     let client = Client::connect(gate.process.gw_address());
+    // Once it has been told, that is.
+    client.begin(Ask::get("/orders/x")).wait().answer.is(200);
     let pending: Vec<_> = (0..20).map(|_| client.begin(Ask::get("/orders/delay/20"))).collect();
     for pending in pending {
         pending.wait().answer.is(200);
