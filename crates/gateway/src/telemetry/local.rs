@@ -106,8 +106,8 @@ impl Local {
 
     fn hand_over(&self, page: &mut Page) {
         if page.lines > 0 {
-            self.sink.lines(page.bytes.clone(), page.lines);
-            page.bytes.clear();
+            let bytes = std::mem::replace(&mut page.bytes, Vec::with_capacity(FULL + FULL / 8));
+            self.sink.lines(bytes, page.lines);
             page.lines = 0;
         }
     }

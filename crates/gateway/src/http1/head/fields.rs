@@ -40,10 +40,10 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// Reads the fields; `head` is what `lines` point into.
-    pub fn read(head: &Bytes, lines: &[httparse::Header<'_>]) -> Result<Self, HeadFault> {
+    /// Reads the fields; `head` is what `lines` point into, `spare` how many fields will be added to the map.
+    pub fn read(head: &Bytes, lines: &[httparse::Header<'_>], spare: usize) -> Result<Self, HeadFault> {
         let mut fields = Self {
-            map: HeaderMap::with_capacity(lines.len() + 4),
+            map: HeaderMap::with_capacity(lines.len() + spare),
             length: None,
             coding: Coding::None,
             close: false,

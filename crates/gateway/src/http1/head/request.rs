@@ -7,7 +7,7 @@ use http::uri::{PathAndQuery, Uri};
 use http::{Method, Request, Version, header, request};
 
 use super::fields::Fields;
-use super::{HeadFault, Lines, MOST_LINES, grammar};
+use super::{BARE, HeadFault, Lines, MOST_LINES, grammar, has_strict_lines};
 use crate::http1::decode::Framing;
 
 /// A request's head, and what it says of the connection.
@@ -41,7 +41,10 @@ pub fn parse(head: &Bytes, most_lines: usize) -> Result<RequestHead, HeadFault> 
     if parsed.headers.len() > most_lines {
         return Err(HeadFault::Lines);
     }
-    let fields = Fields::read(head, parsed.headers)?;
+    if !has_strict_lines(head, parsed.headers.len() + 2) {
+        return Err(BARE);
+    }
+    let fields = Fields::read(head, parsed.headers, 0)?;
     let is_http_10 = version == 0;
     let framing = fields.framing(is_http_10)?.unwrap_or(Framing::Length(0));
     let method =
@@ -155,6 +158,10 @@ mod tests {
             "Expect: 200-ok\r\n",
             "Host: y\r\n",
             ": y\r\n",
+            "A: b\n",
+            "A: b\nC: d\r\n",
+            "A: b\rC: d\r\n",
+            "A: b\r\r\n",
             "y\r\n",
         ] {
             assert!(framing(wrong).is_err(), "{wrong:?}");

@@ -6,8 +6,11 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 
 use super::fields::Fields;
-use super::{HeadFault, Lines, MOST_LINES, grammar};
+use super::{BARE, HeadFault, Lines, MOST_LINES, grammar, has_strict_lines};
 use crate::http1::decode::Framing;
+
+/// How many fields an answer usually gets on its way: `Via`, the request's id, what is left of a limit.
+const ADDED: usize = 8;
 
 /// An answer's head, and what it says of the connection.
 #[derive(Debug)]
@@ -37,7 +40,10 @@ pub fn parse(head: &Bytes, method: &Method) -> Result<ResponseHead, HeadFault> {
         return Err(HeadFault::Malformed("the first line is not complete"));
     };
     let status = StatusCode::from_u16(code).map_err(|_| HeadFault::Malformed("the status is not a status"))?;
-    let fields = Fields::read(head, parsed.headers)?;
+    if !has_strict_lines(head, parsed.headers.len() + 2) {
+        return Err(BARE);
+    }
+    let fields = Fields::read(head, parsed.headers, ADDED)?;
     let is_http_10 = version == 0;
     let framing = fields.framing(is_http_10)?;
     // RFC 9112 section 6.3: these have no body, whatever their fields say.
