@@ -41,6 +41,19 @@ fn trailers_pass_in_both_directions() {
 }
 
 #[test]
+fn trailers_cannot_frame_route_or_authenticate() {
+    let (process, upstream) = (portunus().start(), Recorder::start());
+    process.api().create_public_api("orders", &upstream.url());
+    let names =
+        ["content-length", "host", "authorization", "cookie", "expect", "trailer", "proxy-authorization", "x-kept"];
+    let ask = Ask::new("POST", "/orders/x").body("hello");
+    let ask = names.into_iter().fold(ask, |ask, name| ask.trailer(name, "5"));
+    Client::connect(process.gw_address()).send(ask).answer.is(200);
+    let request = upstream.requests().pop().expect("the upstream was asked");
+    assert_eq!(request.trailers, [("x-kept".to_owned(), b"5".to_vec())]);
+}
+
+#[test]
 fn a_body_has_at_most_so_many_bytes() {
     let (process, upstream) = (portunus().env("PORTUNUS_MAX_BODY_BYTES", "1000").start(), Recorder::start());
     process.api().create_public_api("orders", &upstream.url());
