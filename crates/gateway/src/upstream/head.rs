@@ -93,7 +93,8 @@ impl Head<'_, '_> {
             let name = name.as_str();
             match name {
                 "host" | "content-length" | "expect" | "x-request-id" | "x-forwarded-for" => continue,
-                "x-forwarded-proto" | "x-forwarded-host" | "forwarded" if !self.is_trusted => continue,
+                "forwarded" | "x-real-ip" if !self.is_trusted => continue,
+                name if !self.is_trusted && name.starts_with("x-forwarded-") => continue,
                 "x-forwarded-proto" => has_proto = true,
                 "x-forwarded-host" => has_host = true,
                 _ => {}

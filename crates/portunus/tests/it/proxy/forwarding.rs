@@ -57,8 +57,13 @@ fn forwarded_fields_of_strangers_are_not_believed() {
     let Gate { process, admin, upstream } = Gate::start();
     admin.create_public_api("orders", &upstream.url());
     let call = process.get("/orders/x").header("x-forwarded-for", "192.0.2.7");
-    call.header("x-forwarded-proto", "https").header("x-forwarded-host", "evil.example").send().is(200);
+    let call = call.header("x-forwarded-proto", "https").header("x-forwarded-host", "evil.example");
+    let call = call.header("x-forwarded-port", "666").header("x-real-ip", "192.0.2.7");
+    call.header("forwarded", "for=192.0.2.7").send().is(200);
     let seen = upstream.last();
+    for name in ["x-forwarded-port", "x-real-ip", "forwarded"] {
+        assert_eq!(seen.header(name), None, "{name}");
+    }
     assert_eq!(seen.header("x-forwarded-for").as_deref(), Some("127.0.0.1"));
     assert_eq!(seen.header("x-forwarded-proto").as_deref(), Some("http"));
     assert_ne!(seen.header("x-forwarded-host").as_deref(), Some("evil.example"));
