@@ -80,12 +80,15 @@ pub async fn send(
     let is_trusted = worker.shared.trusts(client.peer);
     let head = Head { x, target, client, is_trusted, request_id: request_id.header().as_bytes(), framing };
     let key = upstream.hash_key(x);
+    // Without a body, and asked twice the same as once (RFC 9110 section 9.2.2).
+    let can_repeat = is_repeatable(&x.head.method) && body.is_end_stream();
     let mut tried: SmallVec<[usize; 4]> = SmallVec::new();
     let mut last = None;
+    let mut silent = None;
     loop {
         let picked = match upstream.choose(key, &tried, x.plan.connect_timeout).await {
             Ok(picked) => picked,
-            Err(why) if last.is_none() => {
+            Err(why) if last.is_none() && silent.is_none() => {
                 record.upstream_failed(if why == NotPicked::NoTarget { 3 } else { 4 });
                 return Err(upstream.refusal(why));
             }
@@ -95,7 +98,7 @@ pub async fn send(
         tried.push(index);
         record.target = Some(chosen.origin.clone());
         let started = Instant::now();
-        let failure = match attempt(worker, &head, index, body, in_flight, started).await {
+        let failure = match attempt(worker, &head, index, body, can_repeat, in_flight, started).await {
             Ok((response, answered)) => {
                 upstream.answered(chosen, response.status().as_u16());
                 record.upstream_duration = Some(answered - started);
@@ -107,16 +110,20 @@ pub async fn send(
                 last = Some((chosen, error));
                 continue;
             }
+            // It died under the request. Once more elsewhere, but not everywhere: the request may be what it died of.
+            Err(Missed::Failed(Failure::Closed)) if can_repeat && silent.is_none() => {
+                upstream.failed(chosen);
+                body = Body::empty();
+                silent = Some(chosen);
+                continue;
+            }
             Err(Missed::Failed(failure)) => failure,
         };
         if !matches!(failure, Failure::Body(_)) {
             upstream.failed(chosen);
         }
         return Err(match failure {
-            Failure::Closed => {
-                let why = "it closed the connection without an answer";
-                failed(record, x, chosen, 1, Refusal::UpstreamFailed, why)
-            }
+            Failure::Closed => failed(record, x, chosen, 1, Refusal::UpstreamFailed, CLOSED),
             Failure::Broken(why) => failed(record, x, chosen, 1, Refusal::UpstreamFailed, &why),
             Failure::Timeout => {
                 let why = format!("no answer within {} ms", x.plan.response_timeout.as_millis());
@@ -125,7 +132,11 @@ pub async fn send(
             Failure::Body(error) => of_body(&error),
         });
     }
-    let Some((chosen, error)) = last else { return Err(Refusal::NoTarget.into()) };
+    let (chosen, error) = match (last, silent) {
+        (Some(last), _) => last,
+        (None, Some(chosen)) => return Err(failed(record, x, chosen, 1, Refusal::UpstreamFailed, CLOSED)),
+        (None, None) => return Err(Refusal::NoTarget.into()),
+    };
     match error {
         ConnectError::Timeout => {
             let why = format!("no connection within {} ms", x.plan.connect_timeout.as_millis());
@@ -134,6 +145,8 @@ pub async fn send(
         other => Err(failed(record, x, chosen, 0, Refusal::UpstreamUnreachable, &other.to_string())),
     }
 }
+
+const CLOSED: &str = "it closed the connection without an answer";
 
 /// What is wrong with a request whose body broke off.
 fn of_body(error: &BodyError) -> Rejection {
@@ -173,6 +186,7 @@ async fn attempt(
     head: &Head<'_, '_>,
     index: usize,
     mut body: Body,
+    can_repeat: bool,
     mut in_flight: Option<InFlight>,
     started: Instant,
 ) -> Result<(Response<Body>, Instant), Missed> {
@@ -186,10 +200,9 @@ async fn attempt(
             Tried::Http1(connection, unsent, counted) => (made, body, in_flight) = (connection, unsent, counted),
         }
     }
-    let can_repeat = is_repeatable(&head.x.head.method) && body.is_end_stream();
     let mut pump = Pump::new(body, head.framing);
-    // A pooled connection may have been closed by the other side in the meantime: a request without a body that may be
-    // repeated (RFC 9110 section 9.2.2) is repeated on a fresh one.
+    // A pooled connection may have been closed by the other side in the meantime: a request that may be repeated is
+    // repeated on a fresh one.
     if made.is_none()
         && let Some((wire, lease)) = worker.pool.take(target, upstream.idle_timeout, started)
     {

@@ -5,6 +5,7 @@ mod ejection;
 mod health;
 mod limits;
 mod names;
+mod repeats;
 
 use portunus_testkit::{Api, Call, Portunus, Upstream};
 use serde_json::{Value, json};
