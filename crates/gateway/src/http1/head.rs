@@ -81,9 +81,9 @@ pub fn trailers(section: &[u8]) -> Option<HeaderMap> {
 }
 
 /// Whether each of the lines of a head that was parsed ends with CRLF. The parser refuses a CR that is not before a LF, so
-/// as many CR as lines leave no line that ends with a LF alone.
+/// as many CR as lines leave no line that ends with a LF alone; empty lines before the first one it passes over.
 fn has_strict_lines(head: &[u8], lines: usize) -> bool {
-    memchr::memchr_iter(b'\r', head).count() == lines
+    !matches!(head.first(), Some(b'\r' | b'\n')) && memchr::memchr_iter(b'\r', head).count() == lines
 }
 
 type Lines<'h> = [MaybeUninit<httparse::Header<'h>>; MOST_LINES];

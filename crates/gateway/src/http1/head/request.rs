@@ -191,6 +191,9 @@ mod tests {
         ] {
             assert!(!target(wrong), "{wrong}");
         }
+        for before in ["\n", "\r\n", "\r\n\n", "\r"] {
+            assert!(read(&format!("{before}GET / HTTP/1.1\r\nHost: x\r\n\r\n")).is_err(), "{before:?}");
+        }
         for version in ["HTTP/1.2", "http/1.1", "HTTP/2.0", "HTTP/01.1", "HTTP/1.1 "] {
             assert!(read(&format!("GET / {version}\r\nHost: x\r\n\r\n")).is_err(), "{version}");
         }
