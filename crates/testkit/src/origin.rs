@@ -17,6 +17,8 @@ use crate::upstream::free_port;
 pub enum Kind {
     /// nginx
     Nginx,
+    /// nginx with HTTP/2 from the first byte; it ends a connection after a few requests.
+    NginxHttp2,
     /// HAProxy
     Haproxy,
     /// Apache httpd
@@ -28,13 +30,14 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them.
+    /// All that read HTTP/1.1.
     pub const ALL: [Self; 5] = [Self::Nginx, Self::Haproxy, Self::Apache, Self::Node, Self::Gunicorn];
 
     /// The files that it is started with.
     fn files(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Nginx => &[("nginx.conf", include_str!("origin/nginx.conf"))],
+            Self::NginxHttp2 => &[("nginx.conf", include_str!("origin/nginx_http2.conf"))],
             Self::Haproxy => &[("haproxy.cfg", include_str!("origin/haproxy.cfg"))],
             Self::Apache => &[("apache.conf", include_str!("origin/apache.conf"))],
             Self::Node => &[("node.js", include_str!("origin/node.js"))],
@@ -47,7 +50,7 @@ impl Kind {
     fn command(self, folder: &Path, port: u16) -> Command {
         let file = folder.join(self.files()[0].0);
         let (program, before): (&str, &[&str]) = match self {
-            Self::Nginx => ("/usr/sbin/nginx", &["-c"]),
+            Self::Nginx | Self::NginxHttp2 => ("/usr/sbin/nginx", &["-c"]),
             Self::Haproxy => ("/usr/sbin/haproxy", &["-db", "-f"]),
             Self::Apache => ("/usr/sbin/apache2", &["-X", "-f"]),
             Self::Node => ("node", &[]),
@@ -92,7 +95,8 @@ impl Origin {
         let ping = b"GET /ping HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
         eventually(SOON, &format!("an answer of {kind:?}"), || {
             let is_there = std::net::TcpStream::connect(&origin.address).is_ok();
-            (is_there && exchange(&origin.address, ping, SOON).status() == Some(200)).then_some(())
+            let answers = || exchange(&origin.address, ping, SOON).status() == Some(200);
+            (is_there && (kind == Kind::NginxHttp2 || answers())).then_some(())
         });
         origin
     }

@@ -33,8 +33,8 @@ use crate::http1::Stream;
 use crate::http1::upstream::Failure;
 use crate::worker::Worker;
 
-/// How often a request that its target has not looked at is sent (RFC 9113 section 8.7). A server that is about to leave
-/// says so on each of its connections, so the second one may be on its way out too.
+/// How often a request that its target has not looked at is sent (RFC 9113 section 8.7): the second connection may be at
+/// its end too, so the last attempt begins a new one.
 const MOST_ATTEMPTS: u32 = 3;
 
 /// What became of an attempt.
@@ -93,7 +93,12 @@ async fn send(
         if !may_repeat || attempts == MOST_ATTEMPTS {
             return Err(Missed::Failed(lost.into()));
         }
-        turn = match worker.http2_pool.way(upstream, index, head.x.plan.connect_timeout).await {
+        let timeout = head.x.plan.connect_timeout;
+        let way = match attempts + 1 == MOST_ATTEMPTS {
+            true => worker.http2_pool.new_way(upstream, index, timeout).await,
+            false => worker.http2_pool.way(upstream, index, timeout).await,
+        };
+        turn = match way {
             Ok(Way::Http2(turn)) => turn,
             Ok(Way::Http1(_)) => {
                 return Err(Missed::Failed(Failure::Broken("it no longer speaks HTTP/2".to_owned())));

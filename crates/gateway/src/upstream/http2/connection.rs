@@ -139,15 +139,14 @@ impl Connection {
         self.was_used.replace(true)
     }
 
-    /// Counts a stream out; whether further streams may be opened.
+    /// Counts a stream out; whether it was the last one.
     pub(super) fn end(&self) -> bool {
         self.in_use.set(self.in_use.get() - 1);
-        if self.in_use.get() > 0 {
-            return !self.is_retired.get();
+        let is_idle = self.in_use.get() == 0;
+        if is_idle {
+            self.idle_since.set(Instant::now());
         }
-        let now = Instant::now();
-        self.idle_since.set(now);
-        self.is_usable(now)
+        is_idle
     }
 }
 

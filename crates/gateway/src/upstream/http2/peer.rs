@@ -82,6 +82,23 @@ impl Peer {
         }
     }
 
+    /// Gives a request the first stream of a new connection.
+    pub(super) async fn new_way(
+        self: &Rc<Self>,
+        upstream: &CompiledUpstream,
+        index: usize,
+        timeout: Duration,
+    ) -> Result<Way, ConnectError> {
+        Ok(match self.make(upstream, index, timeout).await? {
+            Made::Http1(stream, address) => Way::Http1(Some((stream, address))),
+            Made::Http2(connection) => {
+                let was_used = connection.begin();
+                self.connections.borrow_mut().push(connection.clone());
+                Way::Http2(Turn { peer: self.clone(), connection, was_used })
+            }
+        })
+    }
+
     /// Room on a connection; the first that has some, so that those that are not needed come to rest.
     fn turn(self: &Rc<Self>) -> Option<Turn> {
         let now = Instant::now();
@@ -174,6 +191,15 @@ impl Peer {
         opened.map(Made::Http2).map_err(|error| ConnectError::Io(error.to_string()))
     }
 
+    /// Keeps a connection without streams, if it is any good and not one too many: those that were made for a last attempt
+    /// are beside the others.
+    fn rest(&self, idle: &Rc<Connection>) {
+        let mut connections = self.connections.borrow_mut();
+        if connections.len() > MOST_CONNECTIONS || !idle.is_usable(Instant::now()) {
+            connections.retain(|connection| !Rc::ptr_eq(connection, idle));
+        }
+    }
+
     /// Connections to addresses that the target's name no longer has end with the streams that they have.
     fn leave_old_addresses(&self, target: &CompiledTarget) {
         for connection in self.connections.borrow().iter().filter(|one| !target.has_address(one.address)) {
@@ -222,8 +248,8 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if !self.connection.end() {
-            self.peer.connections.borrow_mut().retain(|one| !Rc::ptr_eq(one, &self.connection));
+        if self.connection.end() {
+            self.peer.rest(&self.connection);
         }
         self.peer.serve_queue();
     }

@@ -50,6 +50,16 @@ impl Pool {
         }
     }
 
+    /// The same, on a connection that nobody has used.
+    pub async fn new_way(
+        &self,
+        upstream: &Arc<CompiledUpstream>,
+        index: usize,
+        timeout: Duration,
+    ) -> Result<Way, ConnectError> {
+        self.peer(&upstream.targets[index]).new_way(upstream, index, timeout).await
+    }
+
     fn peer(&self, target: &CompiledTarget) -> Rc<Peer> {
         let peers = if target.speaks == Speaks::Http2 { &self.bound } else { &self.free };
         let mut peers = peers.borrow_mut();

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use portunus_testkit::h2c::{Ask, Client};
+use portunus_testkit::origin::{Kind, Origin};
 use portunus_testkit::poll::SOON;
 use portunus_testkit::raw::Connection;
 use portunus_testkit::upstream::Speaks;
@@ -87,6 +88,27 @@ fn a_server_that_leaves_costs_no_request() {
         }
     }
     assert!(upstream.connections() > 3, "{}", upstream.connections());
+}
+
+#[test]
+fn nginx_that_ends_its_connections_early_costs_no_request() {
+    let process = one_worker();
+    let origin = Origin::start(Kind::NginxHttp2);
+    orders(&process.api(), &origin.url(), &json!({}));
+    let client = Client::connect(process.gw_address());
+    for round in 0..10 {
+        let pending: Vec<_> = (0..100)
+            .map(|number| match number % 2 {
+                0 => client.begin(Ask::get("/orders/x")),
+                _ => client.begin(Ask::new("POST", "/orders/x").body("a body")),
+            })
+            .collect();
+        for one in pending {
+            let answer = one.wait().answer;
+            assert_eq!(answer.status, 200, "round {round}: {}", answer.text());
+        }
+    }
+    assert_eq!(origin.seen().len(), 1000, "each is looked at once");
 }
 
 #[test]
