@@ -39,8 +39,16 @@ pub fn clean_trailers(trailers: &mut HeaderMap) {
 
 /// Adds this hop to the `Via` of an answer that came over `version`.
 pub fn add_via(headers: &mut HeaderMap, version: Version) {
-    let via = if version == Version::HTTP_2 { "2.0 portunus" } else { "1.1 portunus" };
-    headers.append(header::VIA, HeaderValue::from_static(via));
+    headers.append(header::VIA, HeaderValue::from_static(via(version)));
+}
+
+/// What `Via` says of a message that came over this version (RFC 9110 section 7.6.3).
+pub fn via(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_2 => "2.0 portunus",
+        Version::HTTP_10 => "1.0 portunus",
+        _ => "1.1 portunus",
+    }
 }
 
 /// The client's address: the peer's, or, behind trusted proxies, the last address in `X-Forwarded-For` that is not one.

@@ -83,7 +83,7 @@ pub async fn serve(worker: Rc<Worker>, wire: Wire, peer: IpAddr, peer_text: Rc<s
         next: Cell::new(0),
     });
     let service = service_fn(|request| {
-        let stream = Stream2::begin(&streams);
+        let stream = OpenStream::begin(&streams);
         respond(worker.clone(), peer, peer_text.clone(), stream, request)
     });
     let connection = http2::Builder::new(OnThisThread)
@@ -127,7 +127,7 @@ async fn respond(
     worker: Rc<Worker>,
     peer: IpAddr,
     peer_text: Rc<str>,
-    stream: Stream2,
+    stream: OpenStream,
     request: Request<Incoming>,
 ) -> Result<Response<StreamBody>, Infallible> {
     let (mut head, body) = request.into_parts();
@@ -198,12 +198,12 @@ impl Streams {
 }
 
 /// One stream; counted until it is dropped.
-struct Stream2 {
+struct OpenStream {
     streams: Rc<Streams>,
     number: u64,
 }
 
-impl Stream2 {
+impl OpenStream {
     fn begin(streams: &Rc<Streams>) -> Self {
         streams.active.set(streams.active.get() + 1);
         let number = streams.next.get();
@@ -222,7 +222,7 @@ impl Stream2 {
     }
 }
 
-impl Drop for Stream2 {
+impl Drop for OpenStream {
     fn drop(&mut self) {
         self.take_over();
         self.streams.active.set(self.streams.active.get() - 1);
@@ -233,7 +233,7 @@ impl Drop for Stream2 {
 /// The body of an answer, which notes when the client does not take it.
 struct StreamBody {
     inner: Body,
-    stream: Stream2,
+    stream: OpenStream,
 }
 
 impl HttpBody for StreamBody {

@@ -136,6 +136,7 @@ async fn accept(listener: TcpListener, desks: Vec<Desk>, shared: Arc<Shared>, mu
                 let _ = stream.set_nodelay(true);
                 // A worker that cannot keep up with its connections gets no more of them.
                 if let Err(full) = desk.queue.try_send(Accepted { stream, peer: peer.ip(), admitted }) {
+                    shared.telemetry.metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
                     Refused.tell(&full.into_inner().stream);
                 }
             }

@@ -8,6 +8,7 @@ use percent_encoding::{AsciiSet, percent_encode};
 use super::target::CompiledTarget;
 use crate::client::Client;
 use crate::exchange::Exchange;
+use crate::forward;
 use crate::http1::decode::Framing;
 use crate::http1::encode::{self, field};
 use crate::sanitize::Target;
@@ -108,7 +109,7 @@ impl Head<'_, '_> {
         if !has_host {
             give("x-forwarded-host", self.target.authority.as_bytes());
         }
-        give("via", b"1.1 portunus");
+        give("via", forward::via(self.x.head.version).as_bytes());
         give("x-request-id", self.request_id);
     }
 

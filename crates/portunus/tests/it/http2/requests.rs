@@ -25,6 +25,7 @@ fn a_request_arrives_as_it_was_sent() {
     let seen = gate.upstream.last();
     assert_eq!((&*seen.method, &*seen.target, &*seen.body), ("PATCH", "/a%20b//c?x=1&y=%2F", b"hello".as_slice()));
     assert_eq!(seen.header("x-custom").as_deref(), Some("kept"));
+    assert_eq!(seen.header("via").as_deref(), Some("2.0 portunus"));
     assert_eq!(seen.header("content-length").as_deref(), Some("5"));
     assert_eq!(seen.header("x-forwarded-host").as_deref(), Some(gate.process.gw_address()));
     assert_eq!(seen.header("x-forwarded-for").as_deref(), Some("127.0.0.1"));
