@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use portunus_gateway::kind::Id;
 use serde::Deserialize;
@@ -58,7 +59,7 @@ impl Permission {
     /// Why this text is not a permission.
     pub fn check(text: &str) -> Result<(), &'static str> {
         let (noun, verb) = text.split_once(':').ok_or("a permission is noun:verb")?;
-        if noun != "*" && !resource::all().any(|kind| kind.noun == noun) {
+        if noun != "*" && !nouns().contains(&noun) {
             return Err("unknown noun");
         }
         if verb != "*" && Verb::ALL.iter().all(|known| known.name() != verb) {
@@ -69,16 +70,33 @@ impl Permission {
 
     /// What texts are permissions, for messages.
     pub fn forms() -> String {
-        let mut nouns: Vec<&str> = resource::all().map(|kind| kind.noun).collect();
-        nouns.sort_unstable();
-        nouns.dedup();
+        let nouns = nouns();
         format!("noun:verb with a noun of *, {} and a verb of *, read, write, delete", nouns.join(", "))
     }
 
-    fn is_granted_by(self, text: &str) -> bool {
+    /// Whether this text, with its `*`, includes it.
+    pub fn is_granted_by(self, text: &str) -> bool {
         let Some((noun, verb)) = text.split_once(':') else { return false };
         (noun == "*" || noun == self.noun) && (verb == "*" || verb == self.verb.name())
     }
+}
+
+/// Nouns that are not those of kinds, with what their permissions are for.
+pub const OTHER_NOUNS: &[(&str, &str)] = &[
+    ("audit", "`read`: the record of what happened; `write`: its retention and the erasure of persons"),
+    ("session", "`read`: who is logged in; `delete`: end sessions and tokens of others"),
+    ("approval", "`read`: requests for approval; `write`: approve and reject them"),
+    ("realm", "`read`: export users, roles and clients with their sealed secrets; `write`: import them"),
+    ("secret", "`write`: change the keys that secrets are sealed with"),
+];
+
+/// Every noun, in order.
+pub fn nouns() -> Vec<&'static str> {
+    let mut nouns: Vec<&str> =
+        resource::all().map(|kind| kind.noun).chain(OTHER_NOUNS.iter().map(|(noun, _)| *noun)).collect();
+    nouns.sort_unstable();
+    nouns.dedup();
+    nouns
 }
 
 /// The roles that exist from the first start, with what they permit.
@@ -163,7 +181,7 @@ struct Grant {
 /// from the next call on.
 #[derive(Debug, Default)]
 pub struct AccessTable {
-    accounts: HashMap<Id, Account>,
+    accounts: HashMap<Id, Arc<Account>>,
     /// The tenant that owns what holds for all.
     pub platform: Option<Id>,
 }
@@ -198,7 +216,7 @@ impl AccessTable {
                 _ => return None,
             };
             let spec = AccountSpec::deserialize(&row.spec).ok()?;
-            if spec.status == AccountStatus::Disabled {
+            if spec.status == AccountStatus::Locked {
                 return None;
             }
             let grants = spec
@@ -219,18 +237,18 @@ impl AccessTable {
                 secret_hash: spec.secret_hash,
                 grants,
             };
-            Some((row.id, account))
+            Some((row.id, Arc::new(account)))
         });
         Self { accounts: accounts.collect(), platform }
     }
 
     /// The account with this id.
-    pub fn account(&self, id: Id) -> Option<&Account> {
+    pub fn account(&self, id: Id) -> Option<&Arc<Account>> {
         self.accounts.get(&id)
     }
 
     /// The account with this name; a name that two tenants use names nobody.
-    pub fn named(&self, kind: AccountKind, name: &str) -> Option<&Account> {
+    pub fn named(&self, kind: AccountKind, name: &str) -> Option<&Arc<Account>> {
         let mut found = self.accounts.values().filter(|account| account.kind == kind && account.name == name);
         match (found.next(), found.next()) {
             (Some(account), None) => Some(account),
@@ -255,12 +273,9 @@ impl Account {
         })
     }
 
-    /// How the record names it.
-    pub fn actor(&self) -> String {
-        match self.kind {
-            AccountKind::User => format!("user:{}", self.name),
-            AccountKind::ServiceAccount => format!("service-account:{}", self.name),
-        }
+    /// Whether it may do that in any tenant at all.
+    pub fn may_somewhere(&self, permission: Permission) -> bool {
+        self.grants.iter().any(|grant| grant.permissions.iter().any(|text| permission.is_granted_by(text)))
     }
 
     /// Whether it has every permission of this list, so that nobody hands out more than they have.
@@ -268,10 +283,15 @@ impl Account {
         permissions.iter().all(|wanted| {
             self.grants.iter().any(|grant| {
                 let reaches = grant.tenant_id.is_none() || grant.tenant_id == tenant_id;
-                reaches && grant.permissions.iter().any(|held| is_wider(held, wanted))
+                reaches && covers(&grant.permissions, wanted)
             })
         })
     }
+}
+
+/// Whether a list of permissions includes this one, which may have a `*` itself.
+pub fn covers(held: &[String], wanted: &str) -> bool {
+    held.iter().any(|held| is_wider(held, wanted))
 }
 
 fn is_wider(held: &str, wanted: &str) -> bool {

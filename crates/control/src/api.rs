@@ -11,21 +11,25 @@ pub mod export;
 pub mod guard;
 pub mod history;
 pub mod idempotency;
+pub mod identify;
 pub mod meta;
 pub mod page;
 pub mod resources;
+pub mod routes;
 pub mod throttle;
 pub mod token;
 
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
-use axum::{Router, middleware};
+use axum::http::Method;
+use axum::{Router, middleware, routing};
 
+use crate::access::Verb;
 use crate::control::Control;
 use crate::dialect;
 use error::ApiError;
+use routes::{Needs, Routes, permission};
 
 /// The most bytes of a request to one resource.
 const LARGEST_BODY: usize = 1024 * 1024;
@@ -33,41 +37,55 @@ const LARGEST_BODY: usize = 1024 * 1024;
 /// The most bytes of a bulk change.
 const LARGEST_APPLY: usize = 64 * 1024 * 1024;
 
-/// Every route.
-pub fn router(control: Arc<Control>) -> Router {
-    Router::new()
-        .route("/health", get(meta::health))
-        .route("/metrics", get(meta::metrics))
-        .route("/v1/openapi.json", get(meta::openapi))
-        .route("/v1/kinds", get(meta::kinds))
-        .route("/v1/policy-types", get(meta::policy_types))
-        .route("/realms/{realm}/protocol/openid-connect/token", post(token::issue))
-        .route("/v1/apply", post(apply::apply).layer(DefaultBodyLimit::max(LARGEST_APPLY)))
-        .route("/v1/export", get(export::export))
-        .route("/v1/tenants", get(resources::tenants::list).post(resources::tenants::create))
-        .route(
-            "/v1/tenants/{tenant}",
-            get(resources::tenants::get)
-                .put(resources::tenants::replace)
-                .patch(resources::tenants::patch)
-                .delete(resources::tenants::delete),
+/// Every route with what it needs.
+pub fn routes() -> Routes {
+    use Needs::{Kind, Manifests, Nothing};
+    use Verb::{Delete, Read, Write};
+    const TENANT: &str = "tenant";
+    Routes::default()
+        .get("/health", Nothing("load balancers ask it"), meta::health)
+        .get("/metrics", Nothing("Prometheus scrapes it; the control listener is not for the public"), meta::metrics)
+        .get("/v1/openapi.json", Nothing("it describes the API and holds no data"), meta::openapi)
+        .get("/v1/kinds", Nothing("it describes the API and holds no data"), meta::kinds)
+        .get("/v1/policy-types", Nothing("it describes the API and holds no data"), meta::policy_types)
+        .post("/realms/{realm}/protocol/openid-connect/token", Nothing("it takes the credentials itself"), token::issue)
+        .add(
+            Method::POST,
+            "/v1/apply",
+            Manifests(Write),
+            routing::post(apply::apply).layer(DefaultBodyLimit::max(LARGEST_APPLY)),
         )
-        .route("/v1/tenants/{tenant}/history", get(history::of_tenant))
-        .route("/v1/tenants/{tenant}/rollback", post(history::rollback_tenant))
-        .route("/v1/tenants/{tenant}/{plural}", get(resources::list).post(resources::create))
-        .route(
-            "/v1/tenants/{tenant}/{plural}/{id}",
-            get(resources::get).put(resources::replace).patch(resources::patch).delete(resources::delete),
-        )
+        .get("/v1/export", Manifests(Read), export::export)
+        .get("/v1/tenants", permission(TENANT, Read), resources::tenants::list)
+        .post("/v1/tenants", permission(TENANT, Write), resources::tenants::create)
+        .get("/v1/tenants/{tenant}", permission(TENANT, Read), resources::tenants::get)
+        .put("/v1/tenants/{tenant}", permission(TENANT, Write), resources::tenants::replace)
+        .patch("/v1/tenants/{tenant}", permission(TENANT, Write), resources::tenants::patch)
+        .delete("/v1/tenants/{tenant}", permission(TENANT, Delete), resources::tenants::delete)
+        .get("/v1/tenants/{tenant}/history", permission(TENANT, Read), history::of_tenant)
+        .post("/v1/tenants/{tenant}/rollback", permission(TENANT, Write), history::rollback_tenant)
+        .get("/v1/tenants/{tenant}/{plural}", Kind(Read), resources::list)
+        .post("/v1/tenants/{tenant}/{plural}", Kind(Write), resources::create)
+        .get("/v1/tenants/{tenant}/{plural}/{id}", Kind(Read), resources::get)
+        .put("/v1/tenants/{tenant}/{plural}/{id}", Kind(Write), resources::replace)
+        .patch("/v1/tenants/{tenant}/{plural}/{id}", Kind(Write), resources::patch)
+        .delete("/v1/tenants/{tenant}/{plural}/{id}", Kind(Delete), resources::delete)
         // Literal plurals here would hide the generic routes of the same depth from them.
-        .route("/v1/tenants/{tenant}/{plural}/{id}/history", get(history::of_resource))
-        .route("/v1/tenants/{tenant}/{plural}/{id}/{action}", post(actions::act))
+        .get("/v1/tenants/{tenant}/{plural}/{id}/history", Kind(Read), history::of_resource)
+        .post("/v1/tenants/{tenant}/{plural}/{id}/{action}", Kind(Write), actions::act)
         .merge(dialect::routes())
+}
+
+/// The API, ready to be served.
+pub fn router(control: Arc<Control>) -> Router {
+    let (router, _) = routes().into_parts();
+    router
         .fallback(|| async { ApiError::not_found("there is nothing at this path") })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(middleware::from_fn_with_state(control.clone(), idempotency::replay))
         .layer(middleware::from_fn_with_state(control.clone(), throttle::limit))
+        .layer(middleware::from_fn_with_state(control.clone(), identify::identify))
         .layer(middleware::from_fn(guard::guard))
         .with_state(control)
 }

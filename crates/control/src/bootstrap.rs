@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::access::BUILT_IN_ROLES;
+use crate::audit::event::Actor;
 use crate::resource;
 use crate::store::{Action, Change, CommitError, Committed, Op, Store};
 
@@ -57,7 +58,7 @@ pub async fn bootstrap(store: &Store, chosen: Chosen) -> Result<Made, CommitErro
 }
 
 fn change(ops: Vec<Op>) -> Change {
-    Change { actor: "bootstrap".to_owned(), account: None, ops, dry_run: false }
+    Change { actor: Actor::system("bootstrap"), principal: None, ops, dry_run: false }
 }
 
 fn op(kind: &str, name: &str, spec: Value) -> Result<Op, CommitError> {

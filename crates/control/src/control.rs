@@ -2,14 +2,20 @@
 
 use std::sync::Arc;
 
-use portunus_gateway::kind::Id;
+use ipnet::IpNet;
 use portunus_gateway::telemetry::metrics::Metrics;
 
-use crate::access::Account;
 use crate::api::idempotency::Replies;
 use crate::api::throttle::Throttle;
 use crate::store::Store;
-use crate::token::{TokenError, Tokens};
+use crate::token::Tokens;
+
+/// What the operator chose for the control plane.
+#[derive(Debug, Clone, Default)]
+pub struct ControlSettings {
+    /// Peers whose `X-Forwarded-*` are believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
 
 /// The control plane of one process.
 pub struct Control {
@@ -23,17 +29,14 @@ pub struct Control {
     pub replies: Replies,
     /// How often may be called, and how often a password may be guessed.
     pub throttle: Throttle,
+    /// What the operator chose.
+    pub settings: ControlSettings,
 }
 
 impl Control {
     /// The control plane over an open store.
-    pub fn new(store: Store, tokens: Tokens, metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Self { store, tokens, metrics, replies: Replies::default(), throttle: Throttle::default() })
-    }
-
-    /// The account that a token speaks for, as it stands now.
-    pub fn account(&self, token: &str) -> Result<Arc<Account>, TokenError> {
-        let id: Id = self.tokens.verify(token)?;
-        self.store.access.load().account(id).cloned().map(Arc::new).ok_or(TokenError::Invalid)
+    pub fn new(store: Store, tokens: Tokens, metrics: Arc<Metrics>, settings: ControlSettings) -> Arc<Self> {
+        let (replies, throttle) = (Replies::default(), Throttle::default());
+        Arc::new(Self { store, tokens, metrics, replies, throttle, settings })
     }
 }

@@ -2,19 +2,15 @@
 //!
 //! To add a dialect: one file with a function `routes`, and one line below.
 
-use std::sync::Arc;
-
-use axum::Router;
-
-use crate::control::Control;
+use crate::api::routes::Routes;
 
 macro_rules! dialects {
     ($($module:ident),* $(,)?) => {
         $(pub mod $module;)*
 
         /// The routes of every dialect.
-        pub fn routes() -> Router<Arc<Control>> {
-            Router::new()$(.merge($module::routes()))*
+        pub fn routes() -> Routes {
+            Routes::default()$(.merge($module::routes()))*
         }
     };
 }

@@ -7,7 +7,7 @@ mod policies;
 
 use portunus_gateway::error::Refusal;
 
-use crate::access::{BUILT_IN_ROLES, Verb};
+use crate::access::{BUILT_IN_ROLES, OTHER_NOUNS, Verb};
 use crate::api::error::CODES;
 use crate::resource;
 
@@ -58,6 +58,7 @@ fn permissions() -> String {
             let kinds: Vec<&str> = resource::all().filter(|kind| kind.noun == *noun).map(|kind| kind.kind).collect();
             format!("| `{noun}` | {} |\n", kinds.join(", "))
         })
+        .chain(OTHER_NOUNS.iter().map(|(noun, what)| format!("| `{noun}` | {} |\n", cell(what))))
         .collect();
     let verbs: String = [
         (Verb::Read, "list, read, history, export"),
@@ -79,7 +80,7 @@ fn permissions() -> String {
          A permission is `noun:verb`, such as `api:write`; `*` stands for every noun or verb. A role is a list of permissions;\n\
          users and service accounts have roles. What no role permits is refused with 403. An account of the tenant `platform`\n\
          acts in every tenant, any other in its own. Nobody can hand out more than they have.\n\n\
-         ## Nouns\n\n| noun | kinds |\n|---|---|\n{nouns}\n\
+         ## Nouns\n\n| noun | of |\n|---|---|\n{nouns}\n\
          ## Verbs\n\n| verb | calls |\n|---|---|\n{verbs}\n\
          ## Built-in roles\n\n\
          These exist from the first start, in the tenant `platform`.\n\n\

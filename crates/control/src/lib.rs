@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod api;
+pub mod audit;
 pub mod bootstrap;
 pub mod control;
 pub mod dialect;
@@ -13,6 +14,7 @@ pub mod lifecycle;
 pub mod manifest;
 pub mod openapi;
 pub mod password;
+pub mod principal;
 pub mod resource;
 pub mod serve;
 pub mod store;

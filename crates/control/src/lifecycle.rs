@@ -25,17 +25,6 @@ pub enum Step {
 }
 
 impl Step {
-    /// The step with this name in a path.
-    pub fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "approve" => Self::Approve,
-            "suspend" => Self::Suspend,
-            "resume" => Self::Resume,
-            "revoke" => Self::Revoke,
-            _ => return None,
-        })
-    }
-
     /// The state after this step, or the states that it can be taken from.
     pub fn from(self, status: SubscriptionStatus) -> Result<SubscriptionStatus, &'static str> {
         use SubscriptionStatus::{Active, Pending, Revoked, Suspended};

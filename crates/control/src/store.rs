@@ -3,16 +3,20 @@
 //! [`Store::commit`] is the only way to change a resource. One task owns the write connection and the compiler; it
 //! takes what is waiting, checks and writes it in one transaction (group commit), and publishes before it answers.
 
+mod events;
+pub mod keys;
 pub mod open;
 pub mod read;
 pub mod row;
 mod stage;
+pub mod state;
 mod write;
 mod writer;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use futures_util::future::BoxFuture;
 use portunus_gateway::kind::{Id, KindInfo, OneTimeSecret};
 use portunus_gateway::problem::Problem;
 use portunus_gateway::snapshot::Snapshot;
@@ -21,15 +25,19 @@ use sqlx::SqlitePool;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::access::{AccessTable, Account};
+use crate::access::AccessTable;
+use crate::audit::event::{Actor, NewEvent};
+use crate::principal::Principal;
+use keys::StoreKeys;
 use row::Row;
+use state::{StateWrite, Work};
 
 /// A change of any number of resources: all of it happens, or none.
 pub struct Change {
-    /// Who asks for it; for changes by the process itself, its name.
-    pub actor: String,
-    /// The account that asks, so that it hands out no more rights than it has.
-    pub account: Option<Arc<Account>>,
+    /// Who asks for it.
+    pub actor: Actor,
+    /// Who asks, so that they hand out no more rights than they have; `None` for the process itself.
+    pub principal: Option<Arc<Principal>>,
     /// What is to be done, in this order.
     pub ops: Vec<Op>,
     /// Whether only to say what would happen.
@@ -182,16 +190,30 @@ pub enum CommitError {
 #[derive(Clone)]
 pub struct Store {
     readers: SqlitePool,
-    changes: mpsc::Sender<Job>,
+    jobs: mpsc::Sender<Job>,
     /// The published configuration.
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// Who may do what, as of the last commit.
     pub access: Arc<ArcSwap<AccessTable>>,
+    /// The store's own keys.
+    pub keys: StoreKeys,
 }
 
-struct Job {
-    change: Change,
-    answer: oneshot::Sender<Result<Committed, CommitError>>,
+/// What the writer is asked to do.
+enum Job {
+    Change { change: Change, answer: oneshot::Sender<Result<Committed, CommitError>> },
+    State { work: Work, answer: oneshot::Sender<Result<state::Done, StoreError>> },
+}
+
+/// The store cannot be reached or written.
+#[derive(Debug, Clone, Error)]
+#[error("the store failed: {0}")]
+pub struct StoreError(pub String);
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self(error.to_string())
+    }
 }
 
 impl Store {
@@ -199,7 +221,36 @@ impl Store {
     pub async fn commit(&self, change: Change) -> Result<Committed, CommitError> {
         let (answer, answered) = oneshot::channel();
         let gone = || CommitError::Store("the writer has stopped".to_owned());
-        self.changes.send(Job { change, answer }).await.map_err(|_| gone())?;
+        self.jobs.send(Job::Change { change, answer }).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
+    }
+
+    /// Changes the short-lived state beside the resources, such as sessions, and records events with it, in one
+    /// transaction. An error of the database takes all of it back.
+    pub async fn transact<T: Send + 'static>(
+        &self,
+        work: impl for<'c> FnOnce(StateWrite<'c>) -> BoxFuture<'c, sqlx::Result<T>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let gone = || StoreError("the writer has stopped".to_owned());
+        self.jobs.send(Job::State { work: state::erase(work), answer }).await.map_err(|_| gone())?;
+        let done = answered.await.map_err(|_| gone())??;
+        Ok(*done.downcast().expect("the writer answers with what the work made"))
+    }
+
+    /// Records events that come with no change.
+    pub async fn record(&self, events: Vec<NewEvent>) -> Result<(), StoreError> {
+        self.transact(|write| {
+            Box::pin(async move {
+                write.events.extend(events);
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Connections for reading.
+    pub fn readers(&self) -> &SqlitePool {
+        &self.readers
     }
 }

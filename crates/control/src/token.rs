@@ -29,6 +29,19 @@ struct Claims {
     iat: i64,
     exp: i64,
     jti: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sid: Option<Id>,
+}
+
+/// What a token says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// The account that it was issued to.
+    pub account: Id,
+    /// Its own id.
+    pub id: String,
+    /// The session that it ends with.
+    pub session: Option<Id>,
 }
 
 /// Why a token is refused.
@@ -60,8 +73,8 @@ impl Tokens {
         }
     }
 
-    /// A new token for an account.
-    pub fn issue(&self, account: Id) -> String {
+    /// A new token for an account; one with a session ends with it.
+    pub fn issue(&self, account: Id, session: Option<Id>) -> String {
         let now = clock::now().as_second();
         let claims = Claims {
             iss: ISSUER.to_owned(),
@@ -70,20 +83,22 @@ impl Tokens {
             iat: now,
             exp: now + self.lifetime as i64,
             jti: Uuid::now_v7().to_string(),
+            sid: session,
         };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
             .expect("claims of text and numbers can be signed")
     }
 
-    /// The account that a token was issued to.
-    pub fn verify(&self, token: &str) -> Result<Id, TokenError> {
+    /// Whom a token was issued to.
+    pub fn verify(&self, token: &str) -> Result<Verified, TokenError> {
         let claims = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation).map_err(|error| {
             match error.kind() {
                 jsonwebtoken::errors::ErrorKind::ExpiredSignature => TokenError::Expired,
                 _ => TokenError::Invalid,
             }
         })?;
-        claims.claims.sub.parse().map_err(|_| TokenError::Invalid)
+        let account = claims.claims.sub.parse().map_err(|_| TokenError::Invalid)?;
+        Ok(Verified { account, id: claims.claims.jti, session: claims.claims.sid })
     }
 }
 
@@ -95,8 +110,8 @@ mod tests {
     fn a_token_is_good_for_its_time_and_its_key() {
         let tokens = Tokens::new(b"key", 300);
         let id = Uuid::now_v7();
-        let token = tokens.issue(id);
-        assert_eq!(tokens.verify(&token), Ok(id));
+        let token = tokens.issue(id, None);
+        assert_eq!(tokens.verify(&token).map(|verified| verified.account), Ok(id));
         assert_eq!(Tokens::new(b"other", 300).verify(&token), Err(TokenError::Invalid));
         assert_eq!(tokens.verify("eyJhbGciOiJub25lIn0.e30."), Err(TokenError::Invalid));
     }

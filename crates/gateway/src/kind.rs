@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::problem::Problem;
 use crate::schema;
+use crate::secret::Keyring;
 
 /// The identity of a resource: a UUIDv7, so ids sort by age.
 pub type Id = Uuid;
@@ -119,9 +120,9 @@ pub trait Kind: Serialize + DeserializeOwned + JsonSchema + Send + Sync + Sized 
         Vec::new()
     }
 
-    /// Turns what was sent into what is kept: hashes a password, makes a key. `before` is the stored resource on a
-    /// change.
-    fn prepare(&mut self, _before: Option<&Self>) -> Result<Option<OneTimeSecret>, Vec<Problem>> {
+    /// Turns what was sent into what is kept: hashes a password, makes a key, seals a secret. `before` is the stored
+    /// resource on a change.
+    fn prepare(&mut self, _before: Option<&Self>, _keys: &Keyring) -> Result<Option<OneTimeSecret>, Vec<Problem>> {
         Ok(None)
     }
 
@@ -139,6 +140,9 @@ pub struct Prepared {
     pub secret: Option<OneTimeSecret>,
 }
 
+/// Makes of a sent document, the stored one and the keys for secrets what is kept.
+pub type Prepare = fn(&Value, Option<&Value>, &Keyring) -> Result<Prepared, Vec<Problem>>;
+
 /// A [`Kind`] without its type, for code that handles all kinds alike.
 pub struct KindInfo {
     /// See [`Kind::KIND`].
@@ -154,7 +158,7 @@ pub struct KindInfo {
     /// The JSON Schema of the kind's own fields.
     pub schema: fn() -> Arc<schema::Checked>,
     /// Checks a document whose references are resolved to ids, given the stored one on a change.
-    pub prepare: fn(&Value, Option<&Value>) -> Result<Prepared, Vec<Problem>>,
+    pub prepare: Prepare,
     /// Checks without preparing, as `portunus config check` does.
     pub check: fn(&Value) -> Vec<Problem>,
     /// See [`Kind::default_name`].
@@ -216,10 +220,10 @@ fn top_field(pointer: &str) -> &str {
     pointer.trim_start_matches('/').split('/').next().unwrap_or_default()
 }
 
-fn prepare<T: Kind>(value: &Value, before: Option<&Value>) -> Result<Prepared, Vec<Problem>> {
+fn prepare<T: Kind>(value: &Value, before: Option<&Value>, keys: &Keyring) -> Result<Prepared, Vec<Problem>> {
     let mut spec: T = parse(value)?;
     let before = before.and_then(|before| T::deserialize(before).ok());
-    let secret = spec.prepare(before.as_ref())?;
+    let secret = spec.prepare(before.as_ref(), keys)?;
     let spec = serde_json::to_value(&spec).expect("a resource serialises to JSON");
     Ok(Prepared { spec, secret })
 }

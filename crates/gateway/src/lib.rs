@@ -28,6 +28,7 @@ pub mod request_id;
 pub mod router;
 pub mod sanitize;
 pub mod schema;
+pub mod secret;
 pub mod serve;
 pub mod sharded;
 pub mod snapshot;

@@ -12,9 +12,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use portunus_control::api::apply;
+use portunus_control::audit::event::Actor;
 use portunus_control::bootstrap::{self, Chosen};
-use portunus_control::control::Control;
+use portunus_control::control::{Control, ControlSettings};
 use portunus_control::manifest as manifests;
+use portunus_control::store::keys::MasterKeys;
 use portunus_control::store::open::{OpenError, open};
 use portunus_control::store::{Change, CommitError, Store};
 use portunus_control::token::Tokens;
@@ -71,7 +73,10 @@ async fn serve(
     let gateway_address = gateway.local_addr()?;
     let control_address = control.local_addr()?;
     let _lock = lock::data_dir(&settings.data_dir)?;
-    let opened = open(&settings.database_path()).await.map_err(|error| Faults::one(store_sentence(&error)))?;
+    let secret_key = secret_key::load(settings.secret_key.as_deref(), &settings.data_dir)?;
+    let masters = MasterKeys::new(&secret_key, &[]);
+    let opened =
+        open(&settings.database_path(), &masters).await.map_err(|error| Faults::one(store_sentence(&error)))?;
     let store = opened.store;
     let mut banner = Banner::new(gateway_address, control_address);
     if opened.is_empty {
@@ -83,7 +88,6 @@ async fn serve(
     if options.demo {
         banner.demo_key = Some(demo::seed(&store, gateway_address).await?);
     }
-    let secret_key = secret_key::load(settings.secret_key.as_deref(), &settings.data_dir)?;
     let metrics = Arc::new(Metrics::new(store.snapshot.clone(), sink.clone()));
     let shared = Arc::new(Shared {
         snapshot: store.snapshot.clone(),
@@ -101,8 +105,9 @@ async fn serve(
     let gateway = Gateway::start(gateway, &shared, workers(&settings), drain)?;
     let (draining, watcher) = watch::channel(false);
     let listener = tokio::net::TcpListener::from_std(control)?;
-    let control =
-        tokio::spawn(portunus_control::serve::serve(listener, Control::new(store, tokens, metrics), watcher, drain));
+    let of_control = ControlSettings { trusted_proxies: settings.trusted_proxies.clone() };
+    let control = Control::new(store, tokens, metrics, of_control);
+    let control = tokio::spawn(portunus_control::serve::serve(listener, control, watcher, drain));
     tracing::info!(target: "portunus", listener = "gateway", address = %gateway_address, "listening");
     tracing::info!(target: "portunus", listener = "control", address = %control_address, "listening");
     tracing::info!(target: "portunus", version = portunus_gateway::VERSION, "ready");
@@ -147,6 +152,9 @@ fn bind(address: SocketAddr, listener: &str, variable: &str) -> Result<TcpListen
 
 fn store_sentence(error: &OpenError) -> String {
     match error {
+        OpenError::OtherMaster(_) => format!(
+            "{error}; set PORTUNUS_SECRET_KEY to the one that it was made with, or restore secret.key beside it"
+        ),
         OpenError::Directory(..) => format!("{error}; make it writable, or set PORTUNUS_DATA_DIR to another directory"),
         _ => error.to_string(),
     }
@@ -167,7 +175,8 @@ async fn apply_manifests(store: &Store, settings: &Settings) -> anyhow::Result<(
     let read = manifest::load(&settings.manifests)?;
     let values: Vec<serde_json::Value> = read.iter().map(manifest::Document::value).collect();
     let (parsed, _) = manifests::parse_all(&values);
-    let change = Change { actor: "manifests".to_owned(), account: None, ops: apply::steps(&parsed), dry_run: false };
+    let change =
+        Change { actor: Actor::system("manifests"), principal: None, ops: apply::steps(&parsed), dry_run: false };
     match store.commit(change).await {
         Ok(_) => Ok(()),
         Err(CommitError::Invalid(problems) | CommitError::Conflict(problems)) => {

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use portunus_gateway::clock;
 use portunus_gateway::config::subscription::SubscriptionStatus;
@@ -27,36 +28,68 @@ use crate::store::{Action, Edit, Op, Outcome};
 /// The longest time that an old key works beside its successor: 30 days.
 const LONGEST_GRACE_HOURS: u64 = 720;
 
-/// `POST …/{plural}/{id}/{action}`: `rollback` of everything, `rotate` and `revoke` of a credential, the steps of a
-/// subscription.
+/// Something that can be done to the resources of one kind besides changing their fields.
+pub struct KindAction {
+    /// The kind's plural.
+    plural: &'static str,
+    /// The action's name in the path.
+    name: &'static str,
+    run: fn(Arc<Control>, Caller, Row, Object) -> BoxFuture<'static, Result<Response, ApiError>>,
+}
+
+/// Every action; what it answers is described in [`crate::openapi`]. `rollback` is one of all kinds.
+static ACTIONS: &[KindAction] = &[
+    KindAction {
+        plural: "credentials",
+        name: "rotate",
+        run: |control, caller, row, body| {
+            Box::pin(async move {
+                let outcome = rotate(&control, &caller, &row, grace(&body)?).await?;
+                Ok((StatusCode::CREATED, one(&outcome)).into_response())
+            })
+        },
+    },
+    KindAction {
+        plural: "credentials",
+        name: "revoke",
+        run: |control, caller, row, _| Box::pin(async move { revoke(&control, &caller, &row).await }),
+    },
+    step("approve", |control, caller, row, _| Box::pin(steps(control, caller, row, Step::Approve))),
+    step("suspend", |control, caller, row, _| Box::pin(steps(control, caller, row, Step::Suspend))),
+    step("resume", |control, caller, row, _| Box::pin(steps(control, caller, row, Step::Resume))),
+    step("revoke", |control, caller, row, _| Box::pin(steps(control, caller, row, Step::Revoke))),
+];
+
+const fn step(
+    name: &'static str,
+    run: fn(Arc<Control>, Caller, Row, Object) -> BoxFuture<'static, Result<Response, ApiError>>,
+) -> KindAction {
+    KindAction { plural: "subscriptions", name, run }
+}
+
+/// `POST …/{plural}/{id}/{action}`.
 pub async fn act(
     State(control): State<Arc<Control>>,
     caller: Caller,
     Path((tenant, plural, id, action)): Path<(String, String, String, String)>,
     body: Object,
 ) -> Result<Response, ApiError> {
-    let known = match plural.as_str() {
-        "credentials" => "rollback, rotate, revoke",
-        "subscriptions" => "rollback, approve, suspend, resume, revoke",
-        _ => "rollback",
-    };
-    if !known.split(", ").any(|known| known == action) {
+    let known = ACTIONS.iter().filter(|known| known.plural == plural);
+    let found = known.clone().find(|known| known.name == action);
+    if found.is_none() && action != "rollback" {
         resources::kind(&plural)?;
-        return Err(ApiError::not_found(format!("{plural} have no {action}; they have {known}")));
+        let names: Vec<&str> = std::iter::once("rollback").chain(known.map(|known| known.name)).collect();
+        return Err(ApiError::not_found(format!("{plural} have no {action}; they have {}", names.join(", "))));
     }
     let row = resources::find(&control, &caller, (&tenant, &plural, &id), Verb::Write).await?;
-    match (plural.as_str(), action.as_str()) {
-        (_, "rollback") => history::roll_back(&control, &caller, &row, &body).await,
-        ("credentials", "rotate") => {
-            let outcome = rotate(&control, &caller, &row, grace(&body)?).await?;
-            Ok((StatusCode::CREATED, one(&outcome)).into_response())
-        }
-        ("credentials", _) => revoke(&control, &caller, &row).await,
-        (_, step) => {
-            let step = Step::named(step).ok_or_else(ApiError::internal)?;
-            Ok(Json(take_step(&control, &caller, &row, step).await?.row.to_json()).into_response())
-        }
+    match found {
+        Some(found) => (found.run)(control, caller, row, body).await,
+        None => history::roll_back(&control, &caller, &row, &body).await,
     }
+}
+
+async fn steps(control: Arc<Control>, caller: Caller, row: Row, step: Step) -> Result<Response, ApiError> {
+    Ok(Json(take_step(&control, &caller, &row, step).await?.row.to_json()).into_response())
 }
 
 /// The grace that a body asks for.

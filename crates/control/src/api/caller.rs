@@ -3,33 +3,32 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use portunus_gateway::kind::Id;
 
 use super::error::ApiError;
-use crate::access::{Account, Permission};
+use super::identify::Identity;
+use crate::access::Permission;
 use crate::control::Control;
+use crate::principal::Principal;
 use crate::resource;
 use crate::store::{Action, Change, Op};
 
-/// The account that a call's access token speaks for. A handler that takes it cannot be reached without a token.
+/// Who makes a call. A handler that takes it cannot be reached without credentials.
 #[derive(Clone)]
-pub struct Caller(pub Arc<Account>);
+pub struct Caller(pub Arc<Principal>);
 
-impl FromRequestParts<Arc<Control>> for Caller {
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, control: &Arc<Control>) -> Result<Self, ApiError> {
-        let token = bearer(parts).ok_or_else(|| ApiError::unauthorized(None))?;
-        control.account(token).map(Self).map_err(|error| ApiError::unauthorized(Some(error)))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let identity = parts.extensions.get::<Identity>().ok_or_else(ApiError::internal)?;
+        match &identity.principal {
+            Ok(Some(principal)) => Ok(Self(principal.clone())),
+            Ok(None) => Err(ApiError::unauthorized(None)),
+            Err(error) => Err(ApiError::unauthorized(Some(*error))),
+        }
     }
-}
-
-/// The token in `Authorization: Bearer`.
-pub fn bearer(parts: &Parts) -> Option<&str> {
-    let (scheme, token) = parts.headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 impl Caller {
@@ -48,7 +47,7 @@ impl Caller {
         if self.0.may_everywhere(permission) {
             return Ok(None);
         }
-        self.needs(permission, self.0.tenant_id).map(|()| Some(vec![self.0.tenant_id]))
+        self.needs(permission, self.0.account.tenant_id).map(|()| Some(vec![self.0.account.tenant_id]))
     }
 
     /// The tenant with this id or name. Who may not act there is not told whether it exists.
@@ -68,10 +67,11 @@ impl Caller {
 
     /// A change of several resources on this account's behalf.
     pub fn changes(&self, ops: Vec<Op>) -> Change {
-        Change { actor: self.0.actor(), account: Some(self.0.clone()), ops, dry_run: false }
+        Change { actor: self.0.actor(), principal: Some(self.0.clone()), ops, dry_run: false }
     }
 }
 
-fn refused(permission: Permission) -> ApiError {
+/// The refusal of a call that lacks a permission.
+pub fn refused(permission: Permission) -> ApiError {
     ApiError::forbidden(format!("this needs the permission {permission} there"))
 }

@@ -13,11 +13,12 @@ use portunus_gateway::request_id::{RequestId, X_REQUEST_ID};
 use super::error::ApiError;
 
 /// Gives the call an id, turns a panic into 500, and completes problem documents.
-pub async fn guard(request: Request, next: Next) -> Response {
+pub async fn guard(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = RequestId::given(request.headers()).unwrap_or_else(RequestId::random);
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
+    request.extensions_mut().insert(id.clone());
     let mut response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
         Err(_) => {

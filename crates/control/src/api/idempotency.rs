@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -16,8 +16,8 @@ use portunus_gateway::kind::Id;
 use portunus_gateway::problem::Problem;
 use quick_cache::sync::Cache;
 
-use super::caller::bearer;
 use super::error::ApiError;
+use super::identify::Identity;
 use crate::control::Control;
 
 const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
@@ -50,7 +50,12 @@ struct Reply {
 }
 
 /// Answers a repeated POST from memory. Two at once are made one after the other.
-pub async fn replay(State(control): State<Arc<Control>>, request: Request, next: Next) -> Response {
+pub async fn replay(
+    State(control): State<Arc<Control>>,
+    Extension(identity): Extension<Identity>,
+    request: Request,
+    next: Next,
+) -> Response {
     let key = request.headers().get(&HEADER).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let Some(key) = key.filter(|_| *request.method() == Method::POST) else { return next.run(request).await };
     if key.is_empty() || key.len() > 255 {
@@ -58,14 +63,14 @@ pub async fn replay(State(control): State<Arc<Control>>, request: Request, next:
     }
     let (parts, body) = request.into_parts();
     // Without an account the call is refused anyway, by its handler.
-    let Some(account) = bearer(&parts).and_then(|token| control.account(token).ok()) else {
+    let Ok(Some(principal)) = identity.principal else {
         return next.run(Request::from_parts(parts, body)).await;
     };
     let Ok(bytes) = axum::body::to_bytes(body, LARGEST).await else {
         return ApiError::too_large("a call with `Idempotency-Key` takes at most 1 MiB").into_response();
     };
     let digest = digest(parts.uri.path(), &bytes);
-    let key = (account.id, key);
+    let key = (principal.account.id, key);
     loop {
         match control.replies.0.get_value_or_guard_async(&key).await {
             Ok(reply) if reply.made.elapsed() > KEPT => {

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::header::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -13,8 +13,8 @@ use portunus_gateway::kind::Id;
 use portunus_gateway::limit::{LimitState, WINDOWS, Window};
 use quick_cache::sync::Cache;
 
-use super::caller::bearer;
 use super::error::ApiError;
+use super::identify::Identity;
 use crate::control::Control;
 
 /// Calls of one account: 60,000 a minute, 20,000 of them at once.
@@ -63,13 +63,17 @@ impl Throttle {
 }
 
 /// Limits calls by account and says in `RateLimit` what is left. Calls without a valid token have no account to count.
-pub async fn limit(State(control): State<Arc<Control>>, request: Request, next: Next) -> Response {
-    let (parts, body) = request.into_parts();
-    let account = bearer(&parts).and_then(|token| control.account(token).ok());
-    let request = Request::from_parts(parts, body);
-    let Some(account) = account else { return next.run(request).await };
-    let made =
-        control.throttle.calls.get_or_insert_with(&account.id, || Ok::<_, std::convert::Infallible>(Arc::default()));
+pub async fn limit(
+    State(control): State<Arc<Control>>,
+    Extension(identity): Extension<Identity>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Ok(Some(principal)) = identity.principal else { return next.run(request).await };
+    let made = control
+        .throttle
+        .calls
+        .get_or_insert_with(&principal.account.id, || Ok::<_, std::convert::Infallible>(Arc::default()));
     let Ok(state) = made;
     let decision = state.take(&calls(), clock::monotonic_ns());
     let mut response = match decision.allowed {

@@ -78,7 +78,7 @@ pub async fn issue(
         return refused(StatusCode::UNAUTHORIZED, "invalid_client", "the client or its secret is not known");
     };
     let answer = json!({
-        "access_token": control.tokens.issue(account.id),
+        "access_token": control.tokens.issue(account.id, None),
         "token_type": "Bearer",
         "expires_in": control.tokens.lifetime,
     });

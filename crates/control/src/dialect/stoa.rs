@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use portunus_gateway::kind::{Id, KindInfo};
 use portunus_gateway::problem::Problem;
 use serde_json::{Map, Value, json};
@@ -19,6 +18,7 @@ use crate::api::caller::Caller;
 use crate::api::error::ApiError;
 use crate::api::page;
 use crate::api::resources::first;
+use crate::api::routes::{Routes, permission};
 use crate::control::Control;
 use crate::lifecycle::Step;
 use crate::resource;
@@ -26,14 +26,19 @@ use crate::store::row::Row;
 use crate::store::{Action, Edit, Op};
 
 /// The routes of this dialect.
-pub fn routes() -> Router<Arc<Control>> {
-    Router::new()
-        .route("/v1/admin/policies", get(list_policies).post(create_policy))
-        .route("/v1/admin/policies/bindings", post(bind))
-        .route("/v1/admin/policies/{id}", get(get_policy).patch(patch_policy).put(replace_policy).delete(delete_policy))
-        .route("/v1/consumers/{tenant}", post(create_consumer))
-        .route("/v1/subscriptions", post(create_subscription))
-        .route("/v1/subscriptions/{id}/revoke", post(revoke_subscription))
+pub fn routes() -> Routes {
+    const POLICY: &str = "policy";
+    Routes::default()
+        .get("/v1/admin/policies", permission(POLICY, Verb::Read), list_policies)
+        .post("/v1/admin/policies", permission(POLICY, Verb::Write), create_policy)
+        .post("/v1/admin/policies/bindings", permission(POLICY, Verb::Write), bind)
+        .get("/v1/admin/policies/{id}", permission(POLICY, Verb::Read), get_policy)
+        .patch("/v1/admin/policies/{id}", permission(POLICY, Verb::Write), patch_policy)
+        .put("/v1/admin/policies/{id}", permission(POLICY, Verb::Write), replace_policy)
+        .delete("/v1/admin/policies/{id}", permission(POLICY, Verb::Delete), delete_policy)
+        .post("/v1/consumers/{tenant}", permission("consumer", Verb::Write), create_consumer)
+        .post("/v1/subscriptions", permission("subscription", Verb::Write), create_subscription)
+        .post("/v1/subscriptions/{id}/revoke", permission("subscription", Verb::Write), revoke_subscription)
 }
 
 fn kind(name: &str) -> Result<&'static KindInfo, ApiError> {

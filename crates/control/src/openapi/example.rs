@@ -57,6 +57,8 @@ fn config(known: &PolicyType) -> Value {
 mod tests {
     use portunus_gateway::kind::check_name;
 
+    use portunus_gateway::secret::Keyring;
+
     use super::*;
     use crate::manifest::{self, API_VERSION};
     use crate::resource;
@@ -87,7 +89,8 @@ mod tests {
                     *field = if reference.many { json!([nil]) } else { json!(nil) };
                 }
             }
-            let made = (kind.prepare)(&spec, None).unwrap_or_else(|problems| panic!("{kind:?}: {problems:?}"));
+            let made = (kind.prepare)(&spec, None, &Keyring::ephemeral())
+                .unwrap_or_else(|problems| panic!("{kind:?}: {problems:?}"));
             assert_eq!(made.secret.map(|secret| secret.field), *secret, "{kind:?}");
         }
     }

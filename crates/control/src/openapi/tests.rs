@@ -1,6 +1,11 @@
 use std::collections::BTreeSet;
 
+use portunus_gateway::kind::KindInfo;
+
 use super::*;
+use crate::access::Permission;
+use crate::api::routes;
+use crate::api::routes::{Needs, Route};
 
 fn operations(document: &Value) -> Vec<(String, &Value)> {
     let paths = document["paths"].as_object().expect("there are paths");
@@ -80,22 +85,35 @@ fn every_operation_is_complete() {
     }
 }
 
+/// The places of a route in the document: a generic one has many.
+fn places(route: &Route) -> Vec<(String, Option<&'static KindInfo>)> {
+    // What else `{action}` can be is a matter of the kind.
+    let path = route.path.replace("{action}", "rollback");
+    if !path.contains("{plural}") {
+        return vec![(path, None)];
+    }
+    let kinds = resource::all().filter(|kind| kind.plural != "tenants");
+    kinds.map(|kind| (path.replace("{plural}", kind.plural), Some(kind))).collect()
+}
+
 #[test]
-fn every_route_is_described() {
+fn every_route_is_described_with_what_it_needs() {
     let document = document();
-    let plurals: Vec<&str> = resource::all().map(|kind| kind.plural).filter(|plural| *plural != "tenants").collect();
-    let paths = document["paths"].as_object().unwrap();
-    for source in [include_str!("../api.rs"), include_str!("../dialect/stoa.rs")] {
-        for route in source.split(".route(").skip(1) {
-            let path =
-                route.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next()).expect("a path in quotes");
-            // What else `{action}` can be is a matter of the kind.
-            let path = path.replace("{action}", "rollback");
-            let described = match path.contains("{plural}") {
-                true => plurals.iter().all(|plural| paths.contains_key(&path.replace("{plural}", plural))),
-                false => paths.contains_key(&path),
+    for route in routes().into_parts().1 {
+        for (path, kind) in places(&route) {
+            let method = route.method.as_str().to_ascii_lowercase();
+            let operation = &document["paths"][&path][&method];
+            assert!(operation.is_object(), "{method} {path} is not described");
+            let needs = match (route.needs, kind) {
+                (Needs::Nothing(_), _) => Value::Null,
+                (Needs::Account(_), _) => json!("account"),
+                (Needs::Permission(permission), _) => json!(permission.to_string()),
+                (Needs::Manifests(verb), _) => json!(format!("{{kind}}:{}", verb.name())),
+                (Needs::Kind(verb), kind) => {
+                    json!(Permission::new(kind.expect("a generic route has kinds").noun, verb).to_string())
+                }
             };
-            assert!(described, "{path} is not described");
+            assert_eq!(operation["x-permission"], needs, "{method} {path}");
         }
     }
 }

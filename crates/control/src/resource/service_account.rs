@@ -3,6 +3,7 @@
 use portunus_gateway::api_key;
 use portunus_gateway::kind::{Kind, OnDelete, OneTimeSecret, Ref, Reference};
 use portunus_gateway::problem::Problem;
+use portunus_gateway::secret::Keyring;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +22,7 @@ pub struct ServiceAccount {
     #[serde(default)]
     #[schemars(length(max = 32))]
     pub roles: Vec<Ref>,
-    /// A disabled account gets no tokens, and the ones it has stop working.
+    /// A locked account gets no tokens, and the ones it has stop working.
     #[serde(default)]
     pub status: AccountStatus,
     /// The client secret, to choose it yourself; left out, one is made and shown once. It is never shown again.
@@ -42,7 +43,7 @@ impl Kind for ServiceAccount {
     const REFERENCES: &'static [Reference] =
         &[Reference { field: "roles", kind: "Role", many: true, on_delete: OnDelete::Refuse, platform: true }];
 
-    fn prepare(&mut self, before: Option<&Self>) -> Result<Option<OneTimeSecret>, Vec<Problem>> {
+    fn prepare(&mut self, before: Option<&Self>, _keys: &Keyring) -> Result<Option<OneTimeSecret>, Vec<Problem>> {
         self.secret_hash = before.and_then(|before| before.secret_hash.clone());
         if let Some(secret) = self.client_secret.take() {
             self.secret_hash = Some(password::hash(&secret));

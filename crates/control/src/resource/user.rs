@@ -4,6 +4,7 @@ use portunus_gateway::api_key;
 use portunus_gateway::config::consumer::is_email;
 use portunus_gateway::kind::{Kind, OnDelete, OneTimeSecret, Ref, Reference};
 use portunus_gateway::problem::Problem;
+use portunus_gateway::secret::Keyring;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +25,7 @@ pub struct User {
     #[serde(default)]
     #[schemars(length(max = 32))]
     pub roles: Vec<Ref>,
-    /// A disabled user cannot log in, and their tokens stop working.
+    /// A locked user cannot log in, and their sessions and tokens stop working.
     #[serde(default)]
     pub status: AccountStatus,
     /// The password, to choose it yourself; left out, one is made and shown once. It is never shown again.
@@ -44,8 +45,8 @@ pub enum AccountStatus {
     /// It is.
     #[default]
     Active,
-    /// It is not, until it is made active again.
-    Disabled,
+    /// It is not, until it is unlocked.
+    Locked,
 }
 
 impl Kind for User {
@@ -63,7 +64,7 @@ impl Kind for User {
         }
     }
 
-    fn prepare(&mut self, before: Option<&Self>) -> Result<Option<OneTimeSecret>, Vec<Problem>> {
+    fn prepare(&mut self, before: Option<&Self>, _keys: &Keyring) -> Result<Option<OneTimeSecret>, Vec<Problem>> {
         self.password_hash = before.and_then(|before| before.password_hash.clone());
         if let Some(secret) = self.password.take() {
             self.password_hash = Some(password::hash(&secret));

@@ -20,6 +20,8 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 
 use super::Store;
+use super::events::Chain;
+use super::keys::{self, KeyError, MasterKeys};
 use super::writer::{Writer, access_table};
 
 /// Why the store cannot be opened, in one plain sentence each.
@@ -36,6 +38,9 @@ pub enum OpenError {
         "the store {0} was written by a newer version of Portunus (schema {1}); start that version, or restore a backup made before the upgrade"
     )]
     Newer(PathBuf, i64),
+    /// Its keys are sealed under another secret key.
+    #[error("the secret key does not open the store {0}: it was made with another one")]
+    OtherMaster(PathBuf),
     /// What it holds cannot be used.
     #[error("the store {0} holds a configuration that does not compile: {1}")]
     Content(PathBuf, String),
@@ -50,7 +55,10 @@ pub struct Opened {
 }
 
 fn migrator() -> Migrator {
-    let migrations = [(1, "store", include_str!("../../migrations/sqlite/0001_store.sql"))];
+    let migrations = [
+        (1, "store", include_str!("../../migrations/sqlite/0001_store.sql")),
+        (2, "audit", include_str!("../../migrations/sqlite/0002_audit.sql")),
+    ];
     Migrator::with_migrations(
         migrations
             .into_iter()
@@ -61,8 +69,8 @@ fn migrator() -> Migrator {
     )
 }
 
-/// Opens the store in this file, making it if it is not there.
-pub async fn open(path: &Path) -> Result<Opened, OpenError> {
+/// Opens the store in this file, making it if it is not there. Its secrets are sealed under the master keys.
+pub async fn open(path: &Path, masters: &MasterKeys) -> Result<Opened, OpenError> {
     let failed = |error: sqlx::Error| OpenError::Open(path.to_owned(), error.to_string());
     if let Some(folder) = path.parent() {
         check_writable(folder).map_err(|error| OpenError::Directory(folder.to_owned(), error))?;
@@ -79,6 +87,11 @@ pub async fn open(path: &Path) -> Result<Opened, OpenError> {
         .statement_cache_capacity(256);
     let mut db = options.connect().await.map_err(failed)?;
     migrate(&mut db, path).await?;
+    let keys = keys::load(&mut db, masters, true).await.map_err(|error| match error {
+        KeyError::OtherMaster => OpenError::OtherMaster(path.to_owned()),
+        KeyError::Database(error) => failed(error),
+    })?;
+    let chain = Chain::open(&mut db, keys.audit.clone()).await.map_err(failed)?;
     let readers = SqlitePoolOptions::new()
         .max_connections(4)
         .connect_with(options.read_only(true).create_if_missing(false))
@@ -92,10 +105,18 @@ pub async fn open(path: &Path) -> Result<Opened, OpenError> {
     let access = access_table(&mut db).await.map_err(failed)?;
     let snapshot = Arc::new(ArcSwap::from_pointee(compiler.snapshot(revision)));
     let access = Arc::new(ArcSwap::from_pointee(access));
-    let (changes, jobs) = mpsc::channel(1024);
-    let writer = Writer { db, compiler, revision, snapshot: snapshot.clone(), access: access.clone() };
-    tokio::spawn(writer.run(jobs));
-    Ok(Opened { store: Store { readers, changes, snapshot, access }, is_empty: accounts == 0 })
+    let (jobs, queue) = mpsc::channel(1024);
+    let writer = Writer {
+        db,
+        compiler,
+        chain,
+        keys: keys.clone(),
+        revision,
+        snapshot: snapshot.clone(),
+        access: access.clone(),
+    };
+    tokio::spawn(writer.run(queue));
+    Ok(Opened { store: Store { readers, jobs, snapshot, access, keys }, is_empty: accounts == 0 })
 }
 
 /// SQLite would say "unable to open database file", which tells nobody what to do.

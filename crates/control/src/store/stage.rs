@@ -13,9 +13,11 @@ use serde_json::Value;
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
+use super::keys::StoreKeys;
 use super::row::Row;
 use super::{Action, Change, CommitError, Done, Edit, Op, Outcome};
-use crate::access::{AccessTable, Account};
+use crate::access::AccessTable;
+use crate::principal::Principal;
 
 type Name = (&'static str, Id, String);
 
@@ -23,7 +25,8 @@ type Name = (&'static str, Id, String);
 pub(super) struct Stage<'a> {
     db: &'a mut SqliteConnection,
     access: &'a AccessTable,
-    account: Option<&'a Account>,
+    keys: &'a StoreKeys,
+    principal: Option<&'a Principal>,
     now: i64,
     rows: HashMap<Id, Option<Row>>,
     names: HashMap<Name, Option<Id>>,
@@ -42,13 +45,15 @@ impl From<sqlx::Error> for CommitError {
 pub(super) async fn stage(
     db: &mut SqliteConnection,
     access: &AccessTable,
+    keys: &StoreKeys,
     change: &Change,
     now: i64,
 ) -> Result<Vec<Outcome>, CommitError> {
     let mut stage = Stage {
         db,
         access,
-        account: change.account.as_deref(),
+        keys,
+        principal: change.principal.as_deref(),
         now,
         rows: HashMap::new(),
         names: HashMap::new(),

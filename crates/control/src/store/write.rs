@@ -16,7 +16,7 @@ pub struct Write<'a> {
     pub row: &'a Row,
 }
 
-/// Writes resources, references, history, events and the store's revision.
+/// Writes resources, references, history and the store's revision.
 pub async fn write(
     db: &mut SqliteConnection,
     writes: &[Write<'_>],
@@ -50,7 +50,6 @@ pub async fn write(
     }
     for batch in writes.chunks(BATCH) {
         history(db, batch, actor, revision, now).await?;
-        events(db, batch, actor, revision, now).await?;
     }
     sqlx::query("UPDATE store_revision SET revision = $1").bind(revision as i64).execute(&mut *db).await?;
     Ok(())
@@ -114,32 +113,6 @@ async fn history(
             .push_bind(actor)
             .push_bind(now)
             .push_bind(row.spec.to_string());
-    });
-    query.build().execute(db).await?;
-    Ok(())
-}
-
-async fn events(
-    db: &mut SqliteConnection,
-    writes: &[Write<'_>],
-    actor: &str,
-    revision: u64,
-    now: i64,
-) -> sqlx::Result<()> {
-    let mut query = QueryBuilder::<Sqlite>::new(
-        "INSERT INTO event (at, tenant_id, actor, action, kind, resource_id, resource_name, store_revision) ",
-    );
-    query.push_values(writes, |mut values, write| {
-        let row = write.row;
-        values
-            .push_bind(now)
-            .push_bind(row.tenant_id.to_string())
-            .push_bind(actor)
-            .push_bind(format!("{}.{}", row.kind.noun, write.done.word()))
-            .push_bind(row.kind.kind)
-            .push_bind(row.id.to_string())
-            .push_bind(row.name.as_str())
-            .push_bind(revision as i64);
     });
     query.build().execute(db).await?;
     Ok(())

@@ -9,28 +9,37 @@ use portunus_gateway::kind::{Id, PLATFORM_TENANT};
 use portunus_gateway::problem::Problem;
 use portunus_gateway::snapshot::Snapshot;
 use portunus_gateway::snapshot::compiler::{self, Compiler, Fault, Undo};
+use serde_json::json;
 use sqlx::{QueryBuilder, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
+use super::events::Chain;
+use super::keys::StoreKeys;
 use super::read::{self, COLUMNS};
 use super::stage::stage;
+use super::state::{self, StateWrite, Work};
 use super::write::{Write, write};
-use super::{Change, CommitError, Committed, Done, Job, Op, Outcome};
+use super::{Change, CommitError, Committed, Done, Job, Op, Outcome, StoreError};
 use crate::access::AccessTable;
+use crate::audit::chain::Head;
+use crate::audit::event::{Actor, NewEvent};
 
-/// The most changes in one transaction.
+/// The most jobs in one transaction.
 const MOST: usize = 128;
+
+/// Kinds that say who may do what.
+const ACCOUNT_KINDS: [&str; 4] = ["Role", "User", "ServiceAccount", "Tenant"];
 
 /// Owns the write connection and the compiler.
 pub(super) struct Writer {
     pub(super) db: SqliteConnection,
     pub(super) compiler: Compiler,
+    pub(super) chain: Chain,
+    pub(super) keys: StoreKeys,
     pub(super) revision: u64,
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(super) access: Arc<ArcSwap<AccessTable>>,
 }
-
-type Answer = oneshot::Sender<Result<Committed, CommitError>>;
 
 struct Staged {
     outcomes: Vec<Outcome>,
@@ -38,8 +47,20 @@ struct Staged {
     revision: u64,
 }
 
+/// A job that is done as soon as the transaction is on disk.
+enum Waiting {
+    Change(oneshot::Sender<Result<Committed, CommitError>>, Box<Staged>),
+    State(oneshot::Sender<Result<state::Done, StoreError>>, state::Done),
+}
+
+/// What must be made undone or known when a transaction ends.
+struct Before {
+    revision: u64,
+    head: Head,
+}
+
 impl Writer {
-    /// Serves changes until every handle to the store is gone.
+    /// Serves jobs until every handle to the store is gone.
     pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         while let Some(first) = jobs.recv().await {
             let mut batch = vec![first];
@@ -54,64 +75,113 @@ impl Writer {
     }
 
     async fn serve(&mut self, batch: Vec<Job>) {
-        let before = self.revision;
-        let mut done: Vec<(Answer, Staged)> = Vec::new();
+        let before = Before { revision: self.revision, head: self.chain.head.clone() };
+        let mut done: Vec<Waiting> = Vec::new();
+        let mut accounts_changed = false;
         let mut failed = match sqlx::query("BEGIN IMMEDIATE").execute(&mut self.db).await {
             Ok(_) => None,
             Err(error) => Some(error.to_string()),
         };
-        let mut rest = batch.into_iter();
-        for job in rest.by_ref() {
+        for job in batch {
             if let Some(error) = &failed {
-                let _ = job.answer.send(Err(CommitError::Store(error.clone())));
+                refuse(job, error);
                 continue;
             }
-            match self.one(&job.change).await {
-                Ok(one) => done.push((job.answer, one)),
-                Err(CommitError::Store(error)) => {
-                    let _ = job.answer.send(Err(CommitError::Store(error.clone())));
-                    failed = Some(error);
-                }
-                Err(refused) => drop(job.answer.send(Err(refused))),
+            match job {
+                Job::Change { change, answer } => match self.one(&change).await {
+                    Ok(one) => done.push(Waiting::Change(answer, Box::new(one))),
+                    Err(CommitError::Store(error)) => {
+                        let _ = answer.send(Err(CommitError::Store(error.clone())));
+                        failed = Some(error);
+                    }
+                    Err(refused) => drop(answer.send(Err(refused))),
+                },
+                Job::State { work, answer } => match self.state(work, &mut accounts_changed).await {
+                    Ok(made) => done.push(Waiting::State(answer, made)),
+                    Err(error) => {
+                        let _ = answer.send(Err(StoreError(error.to_string())));
+                        if let Err(error) = sqlx::query("ROLLBACK TO work").execute(&mut self.db).await {
+                            failed = Some(error.to_string());
+                        }
+                    }
+                },
             }
         }
         if failed.is_none() {
-            failed = sqlx::query("COMMIT").execute(&mut self.db).await.err().map(|error| error.to_string());
+            failed = self.end(&before).await.err().map(|error| error.to_string());
         }
         if let Some(error) = failed {
             self.take_back(done, before, &error).await;
             return;
         }
-        if self.revision != before {
-            let accounts_changed = done.iter().flat_map(|(_, one)| &one.outcomes).any(|outcome| {
-                outcome.done != Done::Unchanged
-                    && matches!(outcome.row.kind.kind, "Role" | "User" | "ServiceAccount" | "Tenant")
-            });
-            if accounts_changed {
-                self.refresh_access().await;
-            }
+        self.chain.people.keep();
+        accounts_changed |= done.iter().any(changes_accounts);
+        if accounts_changed {
+            self.refresh_access().await;
+        }
+        if self.revision != before.revision {
             self.snapshot.store(Arc::new(self.compiler.snapshot(self.revision)));
         }
-        for (answer, one) in done {
-            let _ = answer.send(Ok(Committed { revision: one.revision, outcomes: one.outcomes }));
+        for waiting in done {
+            match waiting {
+                Waiting::Change(answer, one) => {
+                    let _ = answer.send(Ok(Committed { revision: one.revision, outcomes: one.outcomes }));
+                }
+                Waiting::State(answer, made) => drop(answer.send(Ok(made))),
+            }
         }
     }
 
-    async fn take_back(&mut self, done: Vec<(Answer, Staged)>, revision: u64, error: &str) {
+    /// Notes the chain's new end and puts everything on disk.
+    async fn end(&mut self, before: &Before) -> sqlx::Result<()> {
+        if self.chain.head != before.head {
+            self.chain.write_head(&mut self.db).await?;
+        }
+        sqlx::query("COMMIT").execute(&mut self.db).await?;
+        Ok(())
+    }
+
+    async fn take_back(&mut self, done: Vec<Waiting>, before: Before, error: &str) {
         tracing::error!(target: "control", error, "database_connection_failed");
         // Without a transaction under way this fails, and nothing is left to take back.
         let _ = sqlx::query("ROLLBACK").execute(&mut self.db).await;
-        self.revision = revision;
-        for (answer, one) in done.into_iter().rev() {
-            self.compiler.undo(one.undo);
-            let _ = answer.send(Err(CommitError::Store(error.to_owned())));
+        self.revision = before.revision;
+        self.chain.head = before.head;
+        self.chain.people.forget();
+        for waiting in done.into_iter().rev() {
+            match waiting {
+                Waiting::Change(answer, one) => {
+                    self.compiler.undo(one.undo);
+                    let _ = answer.send(Err(CommitError::Store(error.to_owned())));
+                }
+                Waiting::State(answer, _) => drop(answer.send(Err(StoreError(error.to_owned())))),
+            }
         }
+    }
+
+    /// Does a piece of work. An error leaves the savepoint for the caller to go back to.
+    async fn state(&mut self, work: Work, accounts_changed: &mut bool) -> sqlx::Result<state::Done> {
+        let now = clock::now().as_microsecond();
+        sqlx::query("SAVEPOINT work").execute(&mut self.db).await?;
+        let mut events = Vec::new();
+        let write = StateWrite { db: &mut self.db, events: &mut events, accounts_changed, now };
+        let made = work(write).await?;
+        let head = self.chain.head.clone();
+        let platform = self.access.load().platform;
+        let appended = self.chain.append(&mut self.db, &events, platform, 0, now).await;
+        if let Err(error) = appended {
+            self.chain.head = head;
+            self.chain.people.forget();
+            return Err(error);
+        }
+        sqlx::query("RELEASE work").execute(&mut self.db).await?;
+        Ok(made)
     }
 
     async fn one(&mut self, change: &Change) -> Result<Staged, CommitError> {
         let now = clock::now().as_microsecond();
         let access = self.access.load_full();
-        let mut outcomes = stage(&mut self.db, &access, change, now).await?;
+        let mut outcomes = stage(&mut self.db, &access, &self.keys, change, now).await?;
         if change.dry_run {
             // A secret that is not kept opens nothing.
             outcomes.iter_mut().for_each(|outcome| outcome.secret = None);
@@ -141,7 +211,8 @@ impl Writer {
             return Ok(Staged { outcomes, undo: nothing, revision: self.revision });
         }
         if !writes.is_empty() {
-            if let Err(error) = write(&mut self.db, &writes, &change.actor, self.revision + 1, now).await {
+            let written = self.write(&writes, change, access.platform, now).await;
+            if let Err(error) = written {
                 self.compiler.undo(undo);
                 return Err(error.into());
             }
@@ -151,6 +222,20 @@ impl Writer {
         Ok(Staged { outcomes, undo, revision: self.revision })
     }
 
+    /// Writes resources and the events that tell of it.
+    async fn write(
+        &mut self,
+        writes: &[Write<'_>],
+        change: &Change,
+        platform: Option<Id>,
+        now: i64,
+    ) -> sqlx::Result<()> {
+        let revision = self.revision + 1;
+        write(&mut self.db, writes, &change.actor.label(), revision, now).await?;
+        let events: Vec<NewEvent> = writes.iter().map(|write| event(write, &change.actor)).collect();
+        self.chain.append(&mut self.db, &events, platform, revision, now).await
+    }
+
     /// Reads the accounts again. If that fails, the table stays as it was, and the next change tries again.
     pub(super) async fn refresh_access(&mut self) {
         match access_table(&mut self.db).await {
@@ -158,6 +243,28 @@ impl Writer {
             Err(error) => tracing::error!(target: "control", error = %error, "database_connection_failed"),
         }
     }
+}
+
+/// What the record says of a change.
+fn event(write: &Write<'_>, actor: &Actor) -> NewEvent {
+    let row = write.row;
+    NewEvent::new(actor.clone(), format!("{}.{}", row.kind.noun, write.done.word()))
+        .of(row.tenant_id)
+        .about(row.kind.kind, row.id, &row.name)
+        .with(json!({ "revision": row.revision }))
+}
+
+fn refuse(job: Job, error: &str) {
+    match job {
+        Job::Change { answer, .. } => drop(answer.send(Err(CommitError::Store(error.to_owned())))),
+        Job::State { answer, .. } => drop(answer.send(Err(StoreError(error.to_owned())))),
+    }
+}
+
+/// Whether who may do what is different after this.
+fn changes_accounts(waiting: &Waiting) -> bool {
+    let Waiting::Change(_, one) = waiting else { return false };
+    one.outcomes.iter().any(|outcome| outcome.done != Done::Unchanged && ACCOUNT_KINDS.contains(&outcome.row.kind.kind))
 }
 
 /// Who may do what, as the store has it.

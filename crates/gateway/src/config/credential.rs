@@ -10,6 +10,7 @@ use crate::api_key;
 use crate::kind::{Id, Kind, OnDelete, OneTimeSecret, Ref, Reference};
 use crate::problem::Problem;
 use crate::schema::Time;
+use crate::secret::Keyring;
 
 /// A key of a consumer. Only its SHA-256 is kept; the key itself is shown once, in the answer that made it.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -76,7 +77,7 @@ impl Kind for Credential {
         Reference::one("subscription_id", "Subscription", OnDelete::Follow),
     ];
 
-    fn prepare(&mut self, before: Option<&Self>) -> Result<Option<OneTimeSecret>, Vec<Problem>> {
+    fn prepare(&mut self, before: Option<&Self>, _keys: &Keyring) -> Result<Option<OneTimeSecret>, Vec<Problem>> {
         if let Some(before) = before {
             self.prefix.clone_from(&before.prefix);
             if self.key_sha256.is_some() && self.key_sha256 != before.key_sha256 {

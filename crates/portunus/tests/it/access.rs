@@ -249,7 +249,7 @@ fn a_disabled_account_is_out_at_once() {
     let admin = process.api();
     let account = admin.account("default", "robot", &["*:read"]);
     account.get("/v1/tenants/default/apis").is(200);
-    admin.patch("/v1/tenants/default/service-accounts/robot", &json!({"status": "disabled"})).is(200);
+    admin.patch("/v1/tenants/default/service-accounts/robot", &json!({"status": "locked"})).is(200);
     let answer = account.get("/v1/tenants/default/apis");
     assert!(matches!(answer.status, 401 | 403), "{}", answer.text());
 }

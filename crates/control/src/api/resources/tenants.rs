@@ -40,8 +40,8 @@ pub async fn list(
     let permission = Permission::new("tenant", Verb::Read);
     let mut query = page::Query::read(kind(), parameters)?;
     if !caller.0.may_everywhere(permission) {
-        caller.needs(permission, caller.0.tenant_id)?;
-        query.filter.fields.push(("id".to_owned(), caller.0.tenant_id.to_string()));
+        caller.needs(permission, caller.0.account.tenant_id)?;
+        query.filter.fields.push(("id".to_owned(), caller.0.account.tenant_id.to_string()));
     }
     let page = control.store.list(kind(), &query.filter).await?;
     let items: Vec<_> = page.rows.iter().map(Row::to_json).collect();

@@ -37,7 +37,9 @@ impl Stage<'_> {
             }
         }
         // A value that could not be resolved is reported already; the other fields are still checked.
-        let prepared = tokio::task::block_in_place(|| (op.kind.prepare)(&spec, before.map(|before| &before.spec)));
+        let prepared = tokio::task::block_in_place(|| {
+            (op.kind.prepare)(&spec, before.map(|before| &before.spec), &self.keys.secrets)
+        });
         let prepared = match prepared {
             Ok(prepared) => Some(prepared),
             Err(faults) => {
@@ -72,7 +74,7 @@ impl Stage<'_> {
         tenant_id: Id,
         spec: &Value,
     ) -> Result<(), CommitError> {
-        let Some(account) = self.account else { return Ok(()) };
+        let Some(principal) = self.principal else { return Ok(()) };
         let mut permissions: Vec<String> = Vec::new();
         let listed = |value: Option<&Value>| -> Vec<String> {
             value
@@ -95,7 +97,7 @@ impl Stage<'_> {
             _ => return Ok(()),
         }
         let within = if Some(tenant_id) == self.access.platform { None } else { Some(tenant_id) };
-        if account.covers(&permissions, within) {
+        if principal.covers(&permissions, within) {
             return Ok(());
         }
         Err(CommitError::Forbidden("nobody can hand out more rights than they have".to_owned()))

@@ -1,0 +1,37 @@
+//! Work on the short-lived state beside the resources: sessions, revocations, one-time codes. It runs in the writer's
+//! transaction, so it shares the sync to disk with everything else that is written.
+
+use std::any::Any;
+
+use futures_util::future::BoxFuture;
+use sqlx::SqliteConnection;
+
+use crate::audit::event::NewEvent;
+
+/// What a piece of work made.
+pub(super) type Done = Box<dyn Any + Send>;
+
+/// A piece of work, whatever it makes.
+pub(super) type Work = Box<dyn for<'c> FnOnce(StateWrite<'c>) -> BoxFuture<'c, sqlx::Result<Done>> + Send>;
+
+/// What a piece of work writes to.
+pub struct StateWrite<'c> {
+    /// The connection, inside the transaction.
+    pub db: &'c mut SqliteConnection,
+    /// Events to record with it.
+    pub events: &'c mut Vec<NewEvent>,
+    /// Set it to have the table of accounts read again afterwards.
+    pub accounts_changed: &'c mut bool,
+    /// The time of the transaction, in microseconds since 1970.
+    pub now: i64,
+}
+
+/// Hides the type of what a piece of work makes.
+pub(super) fn erase<T: Send + 'static>(
+    work: impl for<'c> FnOnce(StateWrite<'c>) -> BoxFuture<'c, sqlx::Result<T>> + Send + 'static,
+) -> Work {
+    Box::new(|write| {
+        let made = work(write);
+        Box::pin(async move { Ok(Box::new(made.await?) as Done) })
+    })
+}

@@ -1,0 +1,15 @@
+//! Black-box tests of who may do what and of the record of it: logins, tokens, roles, approvals, audit.
+//!
+//! Each test starts a process of its own with its own data folder, as those in `it` do.
+
+mod audit;
+
+use portunus_testkit::{Builder, Portunus};
+
+/// The binary under test.
+const BINARY: &str = env!("CARGO_BIN_EXE_portunus");
+
+/// A process that is not started yet.
+fn portunus() -> Builder {
+    Portunus::builder(BINARY)
+}
