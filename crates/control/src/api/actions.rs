@@ -28,13 +28,16 @@ use crate::store::{Action, Edit, Op, Outcome};
 /// The longest time that an old key works beside its successor: 30 days.
 const LONGEST_GRACE_HOURS: u64 = 720;
 
+/// How an action is done.
+type Run = fn(Arc<Control>, Caller, Row, Object) -> BoxFuture<'static, Result<Response, ApiError>>;
+
 /// Something that can be done to the resources of one kind besides changing their fields.
 pub struct KindAction {
     /// The kind's plural.
     plural: &'static str,
     /// The action's name in the path.
     name: &'static str,
-    run: fn(Arc<Control>, Caller, Row, Object) -> BoxFuture<'static, Result<Response, ApiError>>,
+    run: Run,
 }
 
 /// Every action; what it answers is described in [`crate::openapi`]. `rollback` is one of all kinds.
@@ -60,10 +63,7 @@ static ACTIONS: &[KindAction] = &[
     step("revoke", |control, caller, row, _| Box::pin(steps(control, caller, row, Step::Revoke))),
 ];
 
-const fn step(
-    name: &'static str,
-    run: fn(Arc<Control>, Caller, Row, Object) -> BoxFuture<'static, Result<Response, ApiError>>,
-) -> KindAction {
+const fn step(name: &'static str, run: Run) -> KindAction {
     KindAction { plural: "subscriptions", name, run }
 }
 
