@@ -5,7 +5,10 @@
 use std::collections::HashMap;
 
 use portunus_gateway::api_key;
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
+
+/// Values per statement.
+const BATCH: usize = 500;
 
 /// The most pseudonyms that are kept in memory.
 const MOST_KNOWN: usize = 10_000;
@@ -19,38 +22,64 @@ pub struct People {
 }
 
 impl People {
-    /// The pseudonym of a value; the empty text stays empty.
-    pub async fn pseudonym(&mut self, db: &mut SqliteConnection, value: &str) -> sqlx::Result<String> {
-        if value.is_empty() {
-            return Ok(String::new());
-        }
-        if let Some(known) = self.known.get(value) {
-            return Ok(known.clone());
-        }
-        let found = sqlx::query("SELECT pseudonym FROM audit_person WHERE value = $1")
-            .bind(value)
-            .fetch_optional(&mut *db)
-            .await?;
-        let pseudonym = match found {
-            Some(row) => row.try_get("pseudonym")?,
-            None => {
-                let salt = api_key::random_text(22);
-                let pseudonym = pseudonym(&salt, value);
-                sqlx::query("INSERT INTO audit_person (pseudonym, salt, value) VALUES ($1, $2, $3)")
-                    .bind(&pseudonym)
-                    .bind(&salt)
-                    .bind(value)
-                    .execute(&mut *db)
-                    .await?;
-                pseudonym
-            }
-        };
+    /// Finds or makes the pseudonyms of these values; [`Self::pseudonym`] then has them.
+    pub async fn meet(&mut self, db: &mut SqliteConnection, values: &[&str]) -> sqlx::Result<()> {
         if self.known.len() >= MOST_KNOWN {
             self.known.clear();
         }
-        self.known.insert(value.to_owned(), pseudonym.clone());
-        self.fresh.push(value.to_owned());
-        Ok(pseudonym)
+        let mut strangers: Vec<&str> =
+            values.iter().copied().filter(|value| !value.is_empty() && !self.known.contains_key(*value)).collect();
+        strangers.sort_unstable();
+        strangers.dedup();
+        for batch in strangers.chunks(BATCH) {
+            self.recall(db, batch).await?;
+            let new: Vec<(&str, String, String)> = batch
+                .iter()
+                .filter(|value| !self.known.contains_key(**value))
+                .map(|value| {
+                    let salt = api_key::random_text(22);
+                    (*value, pseudonym(&salt, value), salt)
+                })
+                .collect();
+            if new.is_empty() {
+                continue;
+            }
+            let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO audit_person (pseudonym, salt, value) ");
+            query.push_values(&new, |mut row, (value, pseudonym, salt)| {
+                row.push_bind(pseudonym.as_str()).push_bind(salt.as_str()).push_bind(*value);
+            });
+            query.build().execute(&mut *db).await?;
+            for (value, pseudonym, _) in new {
+                self.fresh.push(value.to_owned());
+                self.known.insert(value.to_owned(), pseudonym);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the pseudonyms that there are.
+    async fn recall(&mut self, db: &mut SqliteConnection, values: &[&str]) -> sqlx::Result<()> {
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT value, pseudonym FROM audit_person WHERE value IN (");
+        let mut list = query.separated(", ");
+        for value in values {
+            list.push_bind(*value);
+        }
+        query.push(")");
+        for row in query.build().fetch_all(db).await? {
+            self.known.insert(row.try_get("value")?, row.try_get("pseudonym")?);
+        }
+        Ok(())
+    }
+
+    /// The pseudonym of a value that was met; the empty text stays empty.
+    ///
+    /// # Panics
+    /// When the value was not met.
+    pub fn pseudonym(&self, value: &str) -> String {
+        if value.is_empty() {
+            return String::new();
+        }
+        self.known.get(value).expect("its caller meets every value first").clone()
     }
 
     /// The transaction is on disk.

@@ -36,9 +36,13 @@ impl Chain {
         now: i64,
     ) -> sqlx::Result<()> {
         for batch in events.chunks(BATCH) {
+            let addresses: Vec<String> = batch.iter().map(address).collect();
+            let personal = batch.iter().flat_map(|event| [actor_in(event), resource_in(event)]).flatten();
+            let values: Vec<&str> = personal.chain(addresses.iter().map(String::as_str)).collect();
+            self.people.meet(db, &values).await?;
             let mut rows = Vec::with_capacity(batch.len());
-            for event in batch {
-                let mut row = self.row(db, event, platform, store_revision, now).await?;
+            for (event, address) in batch.iter().zip(&addresses) {
+                let mut row = self.row(event, address, platform, store_revision, now);
                 self.head.link(&mut row, &self.key);
                 rows.push(row);
             }
@@ -61,28 +65,19 @@ impl Chain {
         Ok(())
     }
 
-    async fn row(
-        &mut self,
-        db: &mut SqliteConnection,
-        event: &NewEvent,
-        platform: Option<Id>,
-        store_revision: u64,
-        now: i64,
-    ) -> sqlx::Result<ChainRow> {
-        let actor = match event.actor.kind.is_personal() {
-            true => self.people.pseudonym(db, &event.actor.name).await?,
-            false => event.actor.name.clone(),
+    /// The row of an event, with pseudonyms in the place of people.
+    fn row(&self, event: &NewEvent, address: &str, platform: Option<Id>, store_revision: u64, now: i64) -> ChainRow {
+        let actor = match actor_in(event) {
+            Some(person) => self.people.pseudonym(person),
+            None => event.actor.name.clone(),
         };
-        let client = match event.actor.address {
-            Some(address) => self.people.pseudonym(db, &address.to_string()).await?,
-            None => String::new(),
-        };
-        let resource_name = match PERSONAL_KINDS.contains(&event.kind.as_str()) {
-            true => self.people.pseudonym(db, &event.resource_name).await?,
-            false => event.resource_name.clone(),
+        let client = self.people.pseudonym(address);
+        let resource_name = match resource_in(event) {
+            Some(person) => self.people.pseudonym(person),
+            None => event.resource_name.clone(),
         };
         let tenant_id = event.tenant_id.or(platform).unwrap_or_default();
-        Ok(ChainRow {
+        ChainRow {
             at: now,
             tenant_id: tenant_id.to_string(),
             actor_kind: event.actor.kind.word().to_owned(),
@@ -101,8 +96,23 @@ impl Chain {
             details: event.details.to_string(),
             store_revision,
             ..ChainRow::default()
-        })
+        }
     }
+}
+
+/// The address that an event came from; empty when it came from none.
+fn address(event: &NewEvent) -> String {
+    event.actor.address.map(|address| address.to_string()).unwrap_or_default()
+}
+
+/// The name of the person who did it.
+fn actor_in(event: &NewEvent) -> Option<&str> {
+    event.actor.kind.is_personal().then_some(event.actor.name.as_str())
+}
+
+/// The name of the person that it was done to.
+fn resource_in(event: &NewEvent) -> Option<&str> {
+    PERSONAL_KINDS.contains(&event.kind.as_str()).then_some(event.resource_name.as_str())
 }
 
 /// Where the chain ends: at its last row or, when rows are missing at its end, where it is noted to have ended, so that
