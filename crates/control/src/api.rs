@@ -14,6 +14,7 @@ pub mod idempotency;
 pub mod identify;
 pub mod meta;
 pub mod page;
+pub mod realm;
 pub mod resources;
 pub mod routes;
 pub mod throttle;
@@ -48,7 +49,8 @@ pub fn routes() -> Routes {
         .get("/v1/openapi.json", Nothing("it describes the API and holds no data"), meta::openapi)
         .get("/v1/kinds", Nothing("it describes the API and holds no data"), meta::kinds)
         .get("/v1/policy-types", Nothing("it describes the API and holds no data"), meta::policy_types)
-        .post("/realms/{realm}/protocol/openid-connect/token", Nothing("it takes the credentials itself"), token::issue)
+        .get("/health/ready", Nothing("load balancers ask it"), meta::ready)
+        .merge(realm::routes())
         .add(
             Method::POST,
             "/v1/apply",

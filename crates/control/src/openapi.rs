@@ -1,12 +1,13 @@
 //! The OpenAPI 3.1 document of the control plane's API, made from the kinds, the policy types and the refusals.
 //!
-//! A new kind is in it without further code. What is not CRUD is described in [`service`] and [`stoa`].
+//! A new kind is in it without further code. What is not CRUD is described in [`service`], [`realm`] and [`stoa`].
 
 mod bodies;
 mod components;
 pub(crate) mod example;
 mod forms;
 mod operation;
+mod realm;
 mod resources;
 pub(crate) mod schema;
 mod service;
@@ -23,9 +24,10 @@ type Operations = Vec<(String, &'static str, Operation)>;
 
 /// The document.
 pub fn document() -> Value {
-    let mut schemas = Schemas::new([bodies::schemas(), stoa::schemas()].concat());
+    let mut schemas = Schemas::new([bodies::schemas(), realm::schemas(), stoa::schemas()].concat());
     forms::add_resource(&mut schemas);
     let mut operations = service::operations();
+    operations.extend(realm::operations());
     for kind in resource::all() {
         operations.extend(resources::operations(kind));
         forms::add_kind(&mut schemas, kind);
@@ -59,8 +61,8 @@ pub fn document() -> Value {
 fn tags() -> Vec<Value> {
     let own = service::TAGS.iter().map(|(name, description)| json!({"name": name, "description": description}));
     let kinds = resource::all().map(|kind| json!({"name": kind.plural, "description": kind.description()}));
-    let (name, description) = stoa::TAG;
-    own.chain(kinds).chain([json!({"name": name, "description": description})]).collect()
+    let last = [realm::TAG, stoa::TAG].map(|(name, description)| json!({"name": name, "description": description}));
+    own.chain(kinds).chain(last).collect()
 }
 
 fn paths(operations: Operations) -> Map<String, Value> {

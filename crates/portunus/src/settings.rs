@@ -12,6 +12,7 @@ pub mod file;
 pub mod flags;
 pub mod layers;
 pub mod log_filter;
+pub mod public_url;
 pub mod reference;
 #[cfg(test)]
 mod tests;
@@ -26,9 +27,10 @@ use ipnet::IpNet;
 use portunus_gateway::client::ClientLimits;
 use serde_json::Value;
 
-use choice::{Expose, LogFormat, LogLevel};
+use choice::{Environment, Expose, LogFormat, LogLevel};
 use database_url::DatabaseUrl;
 use log_filter::LogFilter;
+use public_url::PublicUrl;
 use value::{Raw, Setting};
 
 /// How a setting can be given besides the file and the environment.
@@ -141,7 +143,7 @@ settings! {
     /// Manifests to apply at every start: files, or folders with `.yaml`, `.yml` and `.json` files.
     manifests: Vec<PathBuf> = "" { env "PORTUNUS_MANIFESTS"; Flag("manifests", "FILE|DIR") }
 
-    /// Key that access tokens are signed with, at least 16 characters. Without it, one is made in the data folder.
+    /// Key that the keys in the store are sealed under, at least 16 characters. Without it, one is made in the data folder.
     secret_key: Option<String> = "" { env "PORTUNUS_SECRET_KEY"; Secret }
 
     /// Password of the user `admin` at the first start. Without it, one is made and shown once.
@@ -155,6 +157,20 @@ settings! {
 
     /// Worker threads of the gateway. 0 means one for each core.
     workers: usize = "0" { env "PORTUNUS_WORKERS" or "THREADS"; Flag("workers", "NUMBER") }
+
+    /// Where the process runs. In `production` weak secrets are refused.
+    environment: Environment = "development" { env "PORTUNUS_ENV" or "ENV"; Flag("env", "NAME") }
+
+    /// URL under which the control listener is reached from outside. It is in tokens and in links. Without it, the listener's
+    /// own address.
+    public_url: Option<PublicUrl> = "" { env "PORTUNUS_PUBLIC_URL"; Flag("public-url", "URL") }
+
+    /// Secret whose change ends every access token, refresh token and session at the next start: at least 16 characters,
+    /// 32 in production. Without it they end with their time.
+    jwt_secret_key: Option<String> = "" { env "PORTUNUS_JWT_SECRET_KEY" or "JWT_SECRET_KEY"; Secret }
+
+    /// After how many days a new key signs access tokens. The one before stays known until its last token has expired.
+    signing_key_days: u64 = "90" { env "PORTUNUS_SIGNING_KEY_DAYS"; Flag("signing-key-days", "DAYS") }
 
     /// How many seconds an access token for the control plane lives.
     access_token_seconds: u64 = "300" { env "PORTUNUS_ACCESS_TOKEN_SECONDS"; Flag("access-token-seconds", "SECONDS") }

@@ -5,6 +5,7 @@ mod banner;
 mod demo;
 mod lock;
 mod secret_key;
+mod upkeep;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use portunus_control::manifest as manifests;
 use portunus_control::store::keys::MasterKeys;
 use portunus_control::store::open::{OpenError, open};
 use portunus_control::store::{Change, CommitError, Store};
-use portunus_control::token::Tokens;
+use portunus_control::token::{TokenSettings, Tokens};
 use portunus_gateway::listen::{self, Gateway};
 use portunus_gateway::own;
 use portunus_gateway::record::Telemetry;
@@ -101,12 +102,13 @@ async fn serve(
         panic_drill_path: settings.drill_panic_path.clone(),
     });
     let drain = Duration::from_secs(settings.drain_seconds);
-    let tokens = Tokens::new(&secret_key, settings.access_token_seconds);
+    let tokens = Tokens::open(&store, token_settings(&settings, control_address)).await?;
     let gateway = Gateway::start(gateway, &shared, workers(&settings), drain)?;
     let (draining, watcher) = watch::channel(false);
     let listener = tokio::net::TcpListener::from_std(control)?;
     let of_control = ControlSettings { trusted_proxies: settings.trusted_proxies.clone() };
     let control = Control::new(store, tokens, metrics, of_control);
+    let upkeep = tokio::spawn(upkeep::run(control.clone()));
     let control = tokio::spawn(portunus_control::serve::serve(listener, control, watcher, drain));
     tracing::info!(target: "portunus", listener = "gateway", address = %gateway_address, "listening");
     tracing::info!(target: "portunus", listener = "control", address = %control_address, "listening");
@@ -118,6 +120,7 @@ async fn serve(
         _ = interrupt.recv() => {}
     }
     tracing::info!(target: "portunus", drain_seconds = settings.drain_seconds, "stopping");
+    upkeep.abort();
     let _ = draining.send(true);
     tokio::task::spawn_blocking(|| gateway.stop()).await?;
     control.await?;
@@ -157,6 +160,16 @@ fn store_sentence(error: &OpenError) -> String {
         ),
         OpenError::Directory(..) => format!("{error}; make it writable, or set PORTUNUS_DATA_DIR to another directory"),
         _ => error.to_string(),
+    }
+}
+
+fn token_settings(settings: &Settings, control: SocketAddr) -> TokenSettings {
+    let own = || format!("http://{}", banner::reachable(control));
+    TokenSettings {
+        public_url: settings.public_url.as_ref().map_or_else(own, |url| url.0.clone()),
+        lifetime: settings.access_token_seconds,
+        key_days: settings.signing_key_days,
+        epoch_secret: settings.jwt_secret_key.clone(),
     }
 }
 

@@ -38,7 +38,7 @@ pub async fn identify(
         address: Some(client_address(&control, &parts, peer.0.ip())),
         request_id: request_id.as_str().to_owned(),
     };
-    let principal = principal(&control, &parts, &origin).await;
+    let principal = principal(&control, &parts, &origin);
     parts.extensions.insert(Identity { principal, origin });
     next.run(Request::from_parts(parts, body)).await
 }
@@ -52,12 +52,17 @@ fn client_address(control: &Control, parts: &Parts, peer: IpAddr) -> IpAddr {
     forward::client_address(&parts.headers, peer, trusts)
 }
 
-async fn principal(control: &Control, parts: &Parts, origin: &Origin) -> Result<Option<Arc<Principal>>, TokenError> {
+fn principal(control: &Control, parts: &Parts, origin: &Origin) -> Result<Option<Arc<Principal>>, TokenError> {
     let Some(token) = bearer(parts) else { return Ok(None) };
+    of_access_token(control, token, origin).map(Some)
+}
+
+/// Who calls with an access token of ours.
+pub fn of_access_token(control: &Control, token: &str, origin: &Origin) -> Result<Arc<Principal>, TokenError> {
     let verified = control.tokens.verify(token)?;
     let account = control.store.access.load().account(verified.account).cloned().ok_or(TokenError::Invalid)?;
     let proof = Proof::AccessToken { id: verified.id, session: verified.session };
-    Ok(Some(Arc::new(Principal { account, proof, scopes: None, stepped_up_at: None, origin: origin.clone() })))
+    Ok(Arc::new(Principal { account, proof, scopes: None, stepped_up_at: None, origin: origin.clone() }))
 }
 
 /// The token in `Authorization: Bearer` (RFC 6750 section 2.1).

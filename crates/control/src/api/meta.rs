@@ -1,9 +1,11 @@
 //! What Portunus says of itself: health, metrics, kinds, policy types, the description of its API.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use portunus_gateway::own::{Health, METRICS_TYPE};
@@ -14,9 +16,27 @@ use crate::control::Control;
 use crate::openapi;
 use crate::resource;
 
+/// How long the store may take to answer while it counts as ready.
+const READY_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// `GET /health`.
 pub async fn health() -> Response {
     Json(Health::now()).into_response()
+}
+
+/// `GET /health/ready` (S04): whether the store can be read.
+pub async fn ready(State(control): State<Arc<Control>>) -> Response {
+    let reads = sqlx::query("SELECT revision FROM store_revision").fetch_one(control.store.readers());
+    match tokio::time::timeout(READY_TIMEOUT, reads).await {
+        Ok(Ok(_)) => Json(json!({ "status": "UP" })).into_response(),
+        Ok(Err(error)) => down(&error.to_string()),
+        Err(_) => down("it did not answer in time"),
+    }
+}
+
+fn down(error: &str) -> Response {
+    tracing::error!(target: "control", error, "database_connection_failed");
+    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "DOWN" }))).into_response()
 }
 
 /// `GET /metrics`, in the Prometheus text format.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Extension, Form, State};
+use axum::extract::{Extension, Form, Path, State};
 use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
@@ -13,21 +13,28 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
+use super::error::ApiError;
+use super::realm::userinfo::role_names;
 use crate::access::AccountKind;
 use crate::control::Control;
 use crate::password;
 use crate::serve::Peer;
+use crate::token::{Recipient, is_realm};
 
 /// The client that people log in with; it has no secret (RFC 6749 section 2.1, a public client).
-const PUBLIC_CLIENT: &str = "portunus-cli";
+pub const PUBLIC_CLIENT: &str = "portunus-cli";
 
 /// `POST /realms/{realm}/protocol/openid-connect/token`. All realms are the same one.
 pub async fn issue(
     State(control): State<Arc<Control>>,
+    Path(realm): Path<String>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     form: Result<Form<HashMap<String, String>>, FormRejection>,
 ) -> Response {
+    if !is_realm(&realm) {
+        return ApiError::not_found("there is no realm with such a name").into_response();
+    }
     let Ok(Form(mut form)) = form else {
         return refused(StatusCode::BAD_REQUEST, "invalid_request", "send a form (application/x-www-form-urlencoded)");
     };
@@ -77,15 +84,21 @@ pub async fn issue(
     let Some(account) = account else {
         return refused(StatusCode::UNAUTHORIZED, "invalid_client", "the client or its secret is not known");
     };
+    let roles = match role_names(&control, &account).await {
+        Ok(roles) => roles,
+        Err(error) => return error.into_response(),
+    };
+    let client_id = field("client_id");
+    let recipient = Recipient { realm: &realm, client_id: &client_id, roles: &roles };
     let answer = json!({
-        "access_token": control.tokens.issue(account.id, None),
+        "access_token": control.tokens.issue_to(account.id, None, &recipient),
         "token_type": "Bearer",
         "expires_in": control.tokens.lifetime,
     });
     ([(CACHE_CONTROL, "no-store")], Json(answer)).into_response()
 }
 
-fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+pub(super) fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     let (scheme, encoded) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
@@ -95,7 +108,7 @@ fn basic(headers: &HeaderMap) -> Option<(String, String)> {
 }
 
 /// RFC 6749 section 5.2.
-fn refused(status: StatusCode, error: &str, description: &str) -> Response {
+pub(super) fn refused(status: StatusCode, error: &str, description: &str) -> Response {
     let answer = Json(json!({ "error": error, "error_description": description }));
     let mut response = (status, [(CACHE_CONTROL, "no-store")], answer).into_response();
     if status == StatusCode::UNAUTHORIZED {

@@ -26,6 +26,7 @@ pub fn schemas() -> Vec<(String, Value)> {
         ("Token", token()),
         ("TokenError", token_error()),
         ("Health", health()),
+        ("Readiness", complete(json!({"status": {"enum": ["UP", "DOWN"]}}))),
         ("KindDescriptions", kinds()),
         ("PolicyTypes", policy_types()),
     ];

@@ -29,6 +29,11 @@ impl Operation {
         self.with("x-permission", format!("{noun}:{}", verb.name()).into()).refuses(&[401, 403, 429, 500])
     }
 
+    /// Needs an account, whatever it may do.
+    pub fn account(self) -> Self {
+        self.with("x-permission", "account".into()).refuses(&[401, 403, 429, 500])
+    }
+
     /// Needs no token.
     pub fn public(self) -> Self {
         self.with("security", json!([]))

@@ -1,7 +1,7 @@
-//! What is not CRUD: tokens, manifests, what Portunus says of itself, the steps of credentials and subscriptions.
+//! What is not CRUD: manifests, what Portunus says of itself, the steps of credentials and subscriptions.
 
 use portunus_gateway::own::METRICS_TYPE;
-use serde_json::{Map, json};
+use serde_json::json;
 
 use super::Operations;
 use super::operation::{Operation, example, schema};
@@ -10,19 +10,16 @@ use crate::manifest::{self, API_VERSION};
 use crate::resource;
 
 /// The tags of these operations.
-pub const TAGS: [(&str, &str); 3] = [
-    ("tokens", "Access tokens (RFC 6749)."),
-    ("manifests", "Many resources at once, as files say them."),
-    ("about", "What Portunus says of itself."),
-];
+pub const TAGS: [(&str, &str); 2] =
+    [("manifests", "Many resources at once, as files say them."), ("about", "What Portunus says of itself.")];
 
 /// The operations.
 pub fn operations() -> Operations {
     let mut operations: Operations = [
-        ("/realms/{realm}/protocol/openid-connect/token", "post", token()),
         ("/v1/apply", "post", apply()),
         ("/v1/export", "get", export()),
         ("/health", "get", health()),
+        ("/health/ready", "get", ready()),
         ("/metrics", "get", metrics()),
         ("/v1/openapi.json", "get", openapi()),
         ("/v1/kinds", "get", kinds()),
@@ -52,6 +49,12 @@ fn health() -> Operation {
     about("getHealth", "Say whether the process serves").answers(200, "It does.", schema("Health"))
 }
 
+fn ready() -> Operation {
+    about("getReadiness", "Say whether the process can do its work")
+        .answers(200, "It can.", schema("Readiness"))
+        .answers(503, "The store cannot be read.", schema("Readiness"))
+}
+
 fn openapi() -> Operation {
     about("getOpenApi", "Describe this API").answers(200, "This document.", json!({"type": "object"}))
 }
@@ -71,23 +74,6 @@ fn metrics() -> Operation {
 
 fn policy_types() -> Operation {
     about("listPolicyTypes", "List the policy types").answers(200, "Every policy type.", schema("PolicyTypes"))
-}
-
-fn token() -> Operation {
-    let realm = json!({"name": "realm", "in": "path", "required": true, "description": "Any name; all realms are the same one.",
-        "schema": {"type": "string"}, "example": "portunus"});
-    Operation::new("issueToken", "tokens", "Get an access token")
-        .description(
-            "For a service account: `grant_type=client_credentials` with `client_id` and `client_secret`, in the form or by \
-             basic authentication. For a person: `grant_type=password` with `client_id=portunus-cli`, `username` and `password`.",
-        )
-        .public()
-        .parameter(realm)
-        .body_as(&["application/x-www-form-urlencoded"], schema("TokenRequest"), Map::new())
-        .answers(200, "A token.", schema("Token"))
-        .answers(400, "The request is not one for a token.", schema("TokenError"))
-        .answers(401, "The client, the user or the secret is not known.", schema("TokenError"))
-        .answers(429, "Too many wrong secrets; `Retry-After` says when to come again.", schema("TokenError"))
 }
 
 fn apply() -> Operation {

@@ -6,6 +6,7 @@ use std::thread::available_parallelism;
 use portunus_gateway::http1::head::MOST_LINES;
 
 use super::Settings;
+use super::choice::Environment;
 use super::layers::Loaded;
 use crate::fault::Faults;
 
@@ -13,6 +14,7 @@ const MOST_WORKERS: usize = 1024;
 const LONGEST_DRAIN: u64 = 3600;
 const LONGEST_TOKEN: u64 = 86_400;
 const SHORTEST_KEY: usize = 16;
+const SHORTEST_KEY_IN_PRODUCTION: usize = 32;
 
 /// Completes the settings and adds what is wrong with them.
 pub fn check(loaded: &mut Loaded, faults: &mut Faults) {
@@ -24,6 +26,13 @@ pub fn check(loaded: &mut Loaded, faults: &mut Faults) {
     }
     if settings.secret_key.as_ref().is_some_and(|key| key.chars().count() < SHORTEST_KEY) {
         fault("secret_key", format!("the key is shorter than {SHORTEST_KEY} characters"));
+    }
+    let shortest = match settings.environment {
+        Environment::Development => SHORTEST_KEY,
+        Environment::Production => SHORTEST_KEY_IN_PRODUCTION,
+    };
+    if settings.jwt_secret_key.as_ref().is_some_and(|key| key.chars().count() < shortest) {
+        fault("jwt_secret_key", format!("the key is shorter than {shortest} characters"));
     }
     if settings.workers > MOST_WORKERS {
         fault("workers", format!("{} is more than {MOST_WORKERS}", settings.workers));
@@ -49,11 +58,12 @@ pub fn check(loaded: &mut Loaded, faults: &mut Faults) {
 }
 
 /// The numbers that have a range.
-fn bounded(settings: &Settings) -> [(&'static str, u64, RangeInclusive<u64>); 12] {
+fn bounded(settings: &Settings) -> [(&'static str, u64, RangeInclusive<u64>); 13] {
     const LONGEST_TIMEOUT: u64 = 86_400_000;
     let timeout = |key, value| (key, value, 1..=LONGEST_TIMEOUT);
     [
         ("access_token_seconds", settings.access_token_seconds, 1..=LONGEST_TOKEN),
+        ("signing_key_days", settings.signing_key_days, 1..=3650),
         ("max_head_bytes", settings.max_head_bytes as u64, 1024..=1024 * 1024),
         ("max_head_fields", settings.max_head_fields as u64, 1..=MOST_LINES as u64),
         ("max_uri_bytes", settings.max_uri_bytes as u64, 256..=1024 * 1024),

@@ -72,6 +72,15 @@ words! {
 }
 
 words! {
+    /// Where the process runs.
+    Environment, "one of development, production",
+    /// On somebody's desk, or in a test.
+    Development = "development",
+    /// Where others depend on it.
+    Production = "production",
+}
+
+words! {
     /// What the gateway listener can answer besides the traffic.
     Expose, "one of health, metrics",
     /// `GET /health`.

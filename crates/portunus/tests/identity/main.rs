@@ -3,6 +3,7 @@
 //! Each test starts a process of its own with its own data folder, as those in `it` do.
 
 mod audit;
+mod oidc_provider;
 
 use portunus_testkit::{Builder, Portunus};
 
