@@ -65,6 +65,7 @@ refusals! {
     UnknownCoding = 501 "unknown_transfer_coding" "The transfer coding is not known" "only chunked is understood";
     UpstreamUnreachable = 502 "upstream_unreachable" "The upstream cannot be reached" "try again later";
     UpstreamFailed = 502 "upstream_error" "The upstream broke off its answer" "try again later";
+    UpstreamSecretMissing = 503 "upstream_secret_missing" "The gateway's own credential for the upstream is missing" "the operator: the log says secret_unreadable";
     NoTarget = 503 "no_target" "The upstream has no target to send to" "try again later";
     Overloaded = 503 "overloaded" "The gateway has too much to do" "Retry-After says when to try again";
     UpstreamOverloaded = 503 "upstream_overloaded" "The upstream has all the requests it may have" "Retry-After says when to try again";

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::problem::Problem;
 use crate::schema;
 use crate::secret::Keyring;
+use crate::secret::field::{self, SecretField};
 
 /// The identity of a resource: a UUIDv7, so ids sort by age.
 pub type Id = Uuid;
@@ -112,6 +113,8 @@ pub trait Kind: Serialize + DeserializeOwned + JsonSchema + Send + Sync + Sized 
     const NOUN: &'static str;
     /// Fields that are kept but never leave the store.
     const HIDDEN: &'static [&'static str] = &[];
+    /// Fields that hold a [`SecretText`](crate::secret::text::SecretText): sealed when they are stored, shown as marks.
+    const SECRETS: &'static [SecretField] = &[];
     /// Fields that refer to other resources.
     const REFERENCES: &'static [Reference] = &[];
 
@@ -153,6 +156,8 @@ pub struct KindInfo {
     pub noun: &'static str,
     /// See [`Kind::HIDDEN`].
     pub hidden: &'static [&'static str],
+    /// See [`Kind::SECRETS`].
+    pub secrets: &'static [SecretField],
     /// See [`Kind::REFERENCES`].
     pub references: &'static [Reference],
     /// The JSON Schema of the kind's own fields.
@@ -173,12 +178,27 @@ impl KindInfo {
             plural: T::PLURAL,
             noun: T::NOUN,
             hidden: T::HIDDEN,
+            secrets: T::SECRETS,
             references: T::REFERENCES,
             schema: schema::of::<T>,
             prepare: prepare::<T>,
-            check: |value| parse::<T>(value).err().unwrap_or_default(),
+            check: |value| redacted::<T>(parse::<T>(value).err().unwrap_or_default()),
             default_name: T::default_name,
         }
+    }
+
+    /// A stored document as it is shown: hidden fields are left out, secrets are marks.
+    pub fn show(&self, spec: &Value) -> Map<String, Value> {
+        let mut shown = spec.clone();
+        field::mask(self.secrets, &mut shown);
+        let mut fields = match shown {
+            Value::Object(fields) => fields,
+            _ => Map::new(),
+        };
+        for hidden in self.hidden {
+            fields.remove(*hidden);
+        }
+        fields
     }
 
     /// The first sentence-block of the kind's documentation.
@@ -197,7 +217,8 @@ impl std::fmt::Debug for KindInfo {
 fn parse<T: Kind>(value: &Value) -> Result<T, Vec<Problem>> {
     let mut problems = match schema::parse::<T>(value) {
         Ok(spec) => {
-            let problems = spec.check();
+            let mut problems = spec.check();
+            problems.extend(field::check(T::SECRETS, value));
             return if problems.is_empty() { Ok(spec) } else { Err(problems) };
         }
         Err(problems) => problems,
@@ -221,11 +242,17 @@ fn top_field(pointer: &str) -> &str {
 }
 
 fn prepare<T: Kind>(value: &Value, before: Option<&Value>, keys: &Keyring) -> Result<Prepared, Vec<Problem>> {
-    let mut spec: T = parse(value)?;
-    let before = before.and_then(|before| T::deserialize(before).ok());
-    let secret = spec.prepare(before.as_ref(), keys)?;
-    let spec = serde_json::to_value(&spec).expect("a resource serialises to JSON");
+    let mut spec: T = parse(value).map_err(redacted::<T>)?;
+    let known = before.and_then(|before| T::deserialize(before).ok());
+    let secret = spec.prepare(known.as_ref(), keys).map_err(redacted::<T>)?;
+    let mut spec = serde_json::to_value(&spec).expect("a resource serialises to JSON");
+    field::settle(T::SECRETS, &mut spec, before, keys)?;
     Ok(Prepared { spec, secret })
+}
+
+fn redacted<T: Kind>(mut problems: Vec<Problem>) -> Vec<Problem> {
+    field::redact(T::SECRETS, &mut problems);
+    problems
 }
 
 /// The faults of a resource's name.

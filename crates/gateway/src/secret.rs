@@ -1,6 +1,10 @@
 //! Secrets at rest: values sealed with AES-256-GCM under data keys, which are themselves sealed under the key of the
 //! operator (envelope encryption). A sealed value says which data key opens it, so keys can change while it is served.
 
+pub mod field;
+pub mod reference;
+pub mod text;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -13,10 +17,13 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use thiserror::Error;
 
+use self::reference::References;
+use self::text::{Form, Revealed, SecretText};
+
 /// What a sealed value begins with.
 const SEALED: &str = "enc:1:";
 
-/// Why a sealed value cannot be opened.
+/// Why a secret cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SecretError {
     /// It is sealed with a key that is not there.
@@ -25,6 +32,9 @@ pub enum SecretError {
     /// It was altered, sealed for another purpose, or is no sealed value.
     #[error("it was altered, or sealed for another purpose")]
     Broken,
+    /// What it refers to cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
 }
 
 /// One AES-256-GCM key.
@@ -80,34 +90,39 @@ struct Keys {
     current: String,
 }
 
-/// The data keys of a store. Shared by all who seal and open; [`Self::replace`] takes effect at once.
-pub struct Keyring(ArcSwap<Keys>);
+/// The data keys of a store, and what secrets may refer to. Shared by all who seal and open; [`Self::replace`] takes
+/// effect at once.
+pub struct Keyring {
+    keys: ArcSwap<Keys>,
+    /// What secrets may refer to.
+    pub references: References,
+}
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Keyring(current: {})", self.0.load().current)
+        write!(f, "Keyring(current: {})", self.keys.load().current)
     }
 }
 
 impl Keyring {
     /// The keyring of these keys, by id, of which `current` seals.
-    pub fn new(keys: Vec<(String, Key)>, current: &str) -> Arc<Self> {
-        Arc::new(Self(ArcSwap::from_pointee(Keys::of(keys, current))))
+    pub fn new(keys: Vec<(String, Key)>, current: &str, references: References) -> Arc<Self> {
+        Arc::new(Self { keys: ArcSwap::from_pointee(Keys::of(keys, current)), references })
     }
 
     /// A keyring with one random key, for checks that keep nothing.
     pub fn ephemeral() -> Arc<Self> {
-        Self::new(vec![("ephemeral".to_owned(), Key::new(&random_key()))], "ephemeral")
+        Self::new(vec![("ephemeral".to_owned(), Key::new(&random_key()))], "ephemeral", References::default())
     }
 
     /// Puts other keys in the place of all.
     pub fn replace(&self, keys: Vec<(String, Key)>, current: &str) {
-        self.0.store(Arc::new(Keys::of(keys, current)));
+        self.keys.store(Arc::new(Keys::of(keys, current)));
     }
 
     /// The id of the key that seals.
     pub fn current(&self) -> String {
-        self.0.load().current.clone()
+        self.keys.load().current.clone()
     }
 
     /// The value as it can be kept: `enc:1:<key id>:<base64url>`. `purpose` says what it is, such as `totp`; a value
@@ -116,7 +131,7 @@ impl Keyring {
     /// # Panics
     /// Never: the current key is always among the keys.
     pub fn seal(&self, plain: &str, purpose: &str) -> String {
-        let keys = self.0.load();
+        let keys = self.keys.load();
         let key = keys.by_id.get(&keys.current).expect("the current key is among the keys");
         let sealed = URL_SAFE_NO_PAD.encode(key.seal(plain.as_bytes(), purpose));
         format!("{SEALED}{}:{sealed}", keys.current)
@@ -126,10 +141,34 @@ impl Keyring {
     pub fn open(&self, sealed: &str, purpose: &str) -> Result<String, SecretError> {
         let (id, data) =
             sealed.strip_prefix(SEALED).and_then(|rest| rest.split_once(':')).ok_or(SecretError::Broken)?;
-        let keys = self.0.load();
+        let keys = self.keys.load();
         let key = keys.by_id.get(id).ok_or_else(|| SecretError::UnknownKey(id.to_owned()))?;
         let data = URL_SAFE_NO_PAD.decode(data).map_err(|_| SecretError::Broken)?;
         String::from_utf8(key.open(&data, purpose)?).map_err(|_| SecretError::Broken)
+    }
+
+    /// The secret itself: opened if it is sealed, read if it is elsewhere.
+    pub fn reveal(&self, secret: &SecretText, purpose: &str) -> Result<Revealed, SecretError> {
+        match secret.form() {
+            Form::Plain(text) => Ok(Revealed::new(text)),
+            Form::Sealed { sealed, .. } => self.open(sealed, purpose).map(Revealed::new),
+            Form::Reference(reference) => self.references.read(&reference).map_err(SecretError::Unreadable),
+            Form::Mark(_) | Form::Unknown(_) => Err(SecretError::Broken),
+        }
+    }
+
+    /// The sealed value under the current key; `None` when it is so already.
+    pub fn reseal(&self, sealed: &str, purpose: &str) -> Result<Option<String>, SecretError> {
+        let (sealed, mark) = text::split(sealed);
+        if key_id(sealed) == Some(&*self.keys.load().current) {
+            return Ok(None);
+        }
+        let mut anew = self.seal(&self.open(sealed, purpose)?, purpose);
+        if let Some(mark) = mark {
+            anew.push(':');
+            anew.push_str(mark);
+        }
+        Ok(Some(anew))
     }
 }
 
@@ -156,7 +195,11 @@ mod tests {
     use super::*;
 
     fn keyring() -> Arc<Keyring> {
-        Keyring::new(vec![("a".into(), Key::new(&[1; 32])), ("b".into(), Key::new(&[2; 32]))], "b")
+        Keyring::new(
+            vec![("a".into(), Key::new(&[1; 32])), ("b".into(), Key::new(&[2; 32]))],
+            "b",
+            References::default(),
+        )
     }
 
     #[test]

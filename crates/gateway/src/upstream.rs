@@ -2,6 +2,7 @@
 
 pub mod balance;
 pub mod connect;
+pub mod credential;
 pub mod ejection;
 mod head;
 mod health;
@@ -56,6 +57,16 @@ pub async fn send(
     record: &mut Record,
 ) -> Result<Response<Body>, Rejection> {
     let upstream = &x.api.upstream;
+    // Chosen by what the client sent, before a credential of our own takes its place.
+    let key = upstream.hash_key(x);
+    if let Some(credential) = &upstream.credential
+        && !credential.put(&mut x.head.headers)
+    {
+        record.upstream_failed(3);
+        let why = format!("the secret for upstream {} cannot be read", upstream.name);
+        record.error = Some(why.as_str().into());
+        return Err(Rejection::new(Refusal::UpstreamSecretMissing, why));
+    }
     if client.websocket && upstream.is_http2_only() {
         let why = format!(
             "upstream {} is spoken to over HTTP/2 only, which WebSockets are not passed on over",
@@ -79,7 +90,6 @@ pub async fn send(
     let request_id = record.request_id.clone();
     let is_trusted = worker.shared.trusts(client.peer);
     let head = Head { x, target, client, is_trusted, request_id: request_id.header().as_bytes(), framing };
-    let key = upstream.hash_key(x);
     // Without a body, and asked twice the same as once (RFC 9110 section 9.2.2).
     let can_repeat = is_repeatable(&x.head.method) && body.is_end_stream();
     let mut tried: SmallVec<[usize; 4]> = SmallVec::new();

@@ -25,13 +25,14 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use portunus_gateway::client::ClientLimits;
+use portunus_gateway::secret::reference::References;
 use serde_json::Value;
 
 use choice::{Environment, Expose, LogFormat, LogLevel};
 use database_url::DatabaseUrl;
 use log_filter::LogFilter;
 use public_url::PublicUrl;
-use value::{Raw, Setting};
+use value::{Passphrase, Raw, Setting};
 
 /// How a setting can be given besides the file and the environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +145,17 @@ settings! {
     manifests: Vec<PathBuf> = "" { env "PORTUNUS_MANIFESTS"; Flag("manifests", "FILE|DIR") }
 
     /// Key that the keys in the store are sealed under, at least 16 characters. Without it, one is made in the data folder.
-    secret_key: Option<String> = "" { env "PORTUNUS_SECRET_KEY"; Secret }
+    secret_key: Option<String> = "" { env "PORTUNUS_SECRET_KEY" or "TOKEN_ENCRYPTION_KEY"; Secret }
+
+    /// Earlier secret keys. A start with them seals anew under the secret key what they sealed; they can go afterwards.
+    previous_secret_keys: Vec<Passphrase> = "" { env "PORTUNUS_PREVIOUS_SECRET_KEYS"; Secret }
+
+    /// Folders whose files the secrets of resources may refer to, as `file:/path`. Without it, `secrets` in the data folder
+    /// and `/run/secrets`.
+    secret_dirs: Vec<PathBuf> = "" { env "PORTUNUS_SECRET_DIRS"; Flag("secret-dirs", "DIR") }
+
+    /// What the environment variables begin with that the secrets of resources may refer to, as `env:NAME`.
+    secret_env_prefix: String = "PORTUNUS_REF_" { env "PORTUNUS_SECRET_ENV_PREFIX"; Flag("secret-env-prefix", "PREFIX") }
 
     /// Password of the user `admin` at the first start. Without it, one is made and shown once.
     admin_password: Option<String> = "" { env "PORTUNUS_ADMIN_PASSWORD"; Secret }
@@ -248,6 +259,16 @@ impl Settings {
             Some(DatabaseUrl(path)) => path.clone(),
             None => self.data_dir.join("portunus.db"),
         }
+    }
+
+    /// What the secrets of resources may refer to.
+    pub fn references(&self) -> References {
+        let folders = match self.secret_dirs.is_empty() {
+            true => vec![self.data_dir.join("secrets"), PathBuf::from("/run/secrets")],
+            false => self.secret_dirs.clone(),
+        };
+        let folders = folders.into_iter().map(|folder| std::path::absolute(&folder).unwrap_or(folder)).collect();
+        References { folders, variables: self.secret_env_prefix.clone() }
     }
 
     /// What a client may cost.

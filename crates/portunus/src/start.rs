@@ -74,10 +74,12 @@ async fn serve(
     let gateway_address = gateway.local_addr()?;
     let control_address = control.local_addr()?;
     let _lock = lock::data_dir(&settings.data_dir)?;
-    let secret_key = secret_key::load(settings.secret_key.as_deref(), &settings.data_dir)?;
-    let masters = MasterKeys::new(&secret_key, &[]);
+    let database = settings.database_path();
+    let secret_key = secret_key::load(settings.secret_key.as_deref(), &settings.data_dir, &database)?;
+    let previous: Vec<&[u8]> = settings.previous_secret_keys.iter().map(|key| key.0.as_bytes()).collect();
+    let masters = MasterKeys::new(&secret_key, &previous);
     let opened =
-        open(&settings.database_path(), &masters).await.map_err(|error| Faults::one(store_sentence(&error)))?;
+        open(&database, &masters, settings.references()).await.map_err(|error| Faults::one(store_sentence(&error)))?;
     let store = opened.store;
     let mut banner = Banner::new(gateway_address, control_address);
     if opened.is_empty {
@@ -156,7 +158,7 @@ fn bind(address: SocketAddr, listener: &str, variable: &str) -> Result<TcpListen
 fn store_sentence(error: &OpenError) -> String {
     match error {
         OpenError::OtherMaster(_) => format!(
-            "{error}; set PORTUNUS_SECRET_KEY to the one that it was made with, or restore secret.key beside it"
+            "{error}; set PORTUNUS_SECRET_KEY to the one that it was made with, restore secret.key in the data folder, or, to change the key, name the old one in PORTUNUS_PREVIOUS_SECRET_KEYS"
         ),
         OpenError::Directory(..) => format!("{error}; make it writable, or set PORTUNUS_DATA_DIR to another directory"),
         _ => error.to_string(),

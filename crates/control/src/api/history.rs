@@ -8,7 +8,7 @@ use axum::http::header::ETAG;
 use axum::response::{IntoResponse, Response};
 use portunus_gateway::kind::KindInfo;
 use portunus_gateway::problem::Problem;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::body::Object;
 use super::caller::Caller;
@@ -54,10 +54,6 @@ fn answer(kind: &KindInfo, past: Vec<Past>) -> Response {
     let items: Vec<Value> = past
         .into_iter()
         .map(|line| {
-            let mut fields: Map<String, Value> = line.spec.as_object().cloned().unwrap_or_default();
-            for hidden in kind.hidden {
-                fields.remove(*hidden);
-            }
             json!({
                 "revision": line.revision,
                 "store_revision": line.store_revision,
@@ -65,7 +61,7 @@ fn answer(kind: &KindInfo, past: Vec<Past>) -> Response {
                 "actor": line.actor,
                 "changed_at": time(line.changed_at),
                 "name": line.name,
-                "resource": fields,
+                "resource": kind.show(&line.spec),
             })
         })
         .collect();

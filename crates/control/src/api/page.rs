@@ -30,7 +30,15 @@ impl Query {
         let (mut page, mut page_size, mut cursor) = (1, USUAL, None);
         let mut filter = Filter::default();
         let schema = (kind.schema)();
-        let known = schema.schema.get("properties").and_then(Value::as_object);
+        let is_seen = |field: &str| {
+            let is_secret = kind.secrets.iter().any(|secret| secret.path.strip_prefix('/') == Some(field));
+            !is_secret && !kind.hidden.contains(&field)
+        };
+        let known: Option<Vec<&str>> = schema
+            .schema
+            .get("properties")
+            .and_then(Value::as_object)
+            .map(|known| known.keys().map(String::as_str).filter(|field| is_seen(field)).collect());
         for (name, value) in parameters {
             match name.as_str() {
                 "page" => page = number(&name, &value)?,
@@ -41,13 +49,13 @@ impl Query {
                         Some(known.ok_or_else(|| ApiError::bad_request("`cursor` is not one that a list gave out"))?);
                 }
                 "q" => filter.search = Some(value),
-                field if matches!(field, "id" | "name") || known.is_some_and(|known| known.contains_key(field)) => {
+                field
+                    if matches!(field, "id" | "name") || known.as_ref().is_some_and(|known| known.contains(&field)) =>
+                {
                     filter.fields.push((name, value));
                 }
                 other => {
-                    let fields = known
-                        .map(|known| known.keys().map(String::as_str).collect::<Vec<_>>().join(", "))
-                        .unwrap_or_default();
+                    let fields = known.as_ref().map(|known| known.join(", ")).unwrap_or_default();
                     return Err(ApiError::bad_request(format!(
                         "unknown query parameter `{other}`; there are page, page_size, cursor, q, id, name, {fields}"
                     )));

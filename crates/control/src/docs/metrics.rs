@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use portunus_gateway::config::AnyEntry;
 use portunus_gateway::kind::{Id, Meta};
 use portunus_gateway::policy::{AnyPolicy, CompileEnv, TYPES};
+use portunus_gateway::secret::Keyring;
 use portunus_gateway::snapshot::Snapshot;
 use portunus_gateway::snapshot::compiler::{Change, Compiler};
 use portunus_gateway::snapshot::policy::CompiledPolicy;
@@ -65,7 +66,7 @@ fn watched_api() -> Snapshot {
         Change::Put(entry.expect("the kind shapes traffic"))
     };
     let upstream = json!({"targets": [{"url": "http://127.0.0.1:9000"}], "health_check": {}, "max_connections": 1});
-    let mut compiler = Compiler::default();
+    let mut compiler = Compiler::new(Keyring::ephemeral());
     let changes = vec![
         entry("Tenant", 1, DEFAULT_TENANT, json!({})),
         entry("Api", 2, "orders", json!({"base_path": "/orders", "upstream": upstream})),

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portunus_gateway::api_key;
 use portunus_gateway::clock;
+use portunus_gateway::secret::reference::References;
 use portunus_gateway::secret::{Key, Keyring, derive, random_key};
 use sqlx::{Row as _, SqliteConnection};
 use thiserror::Error;
@@ -23,8 +24,8 @@ pub struct MasterKeys(Vec<(String, Key)>);
 
 impl MasterKeys {
     /// The keys of these secrets, the current one first.
-    pub fn new(current: &[u8], previous: &[Vec<u8>]) -> Self {
-        let all = std::iter::once(current).chain(previous.iter().map(Vec::as_slice));
+    pub fn new(current: &[u8], previous: &[&[u8]]) -> Self {
+        let all = std::iter::once(current).chain(previous.iter().copied());
         Self(all.map(|secret| (fingerprint(secret), Key::derived(secret, "portunus key encryption v1"))).collect())
     }
 
@@ -60,7 +61,12 @@ pub enum KeyError {
 
 /// The unsealed keys of a store. What is missing is made; what an earlier operator's key sealed is sealed anew under the
 /// current one, unless the store may not be written.
-pub async fn load(db: &mut SqliteConnection, masters: &MasterKeys, may_write: bool) -> Result<StoreKeys, KeyError> {
+pub async fn load(
+    db: &mut SqliteConnection,
+    masters: &MasterKeys,
+    references: References,
+    may_write: bool,
+) -> Result<StoreKeys, KeyError> {
     let mut secrets = Vec::new();
     let mut current = None;
     let mut audit = None;
@@ -103,7 +109,7 @@ pub async fn load(db: &mut SqliteConnection, masters: &MasterKeys, may_write: bo
             SealKey::new(&id, &bytes)
         }
     };
-    Ok(StoreKeys { secrets: Keyring::new(secrets, &current), audit })
+    Ok(StoreKeys { secrets: Keyring::new(secrets, &current, references), audit })
 }
 
 fn wrapping(purpose: &str, id: &str) -> String {

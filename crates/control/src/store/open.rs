@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use futures_util::TryStreamExt;
 use portunus_gateway::config::{AnyEntry, KINDS};
 use portunus_gateway::kind::Meta;
+use portunus_gateway::secret::reference::References;
 use portunus_gateway::snapshot::compiler::{Change, Compiler};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -21,7 +22,7 @@ use tokio::sync::mpsc;
 
 use super::Store;
 use super::events::Chain;
-use super::keys::{self, KeyError, MasterKeys};
+use super::keys::{self, KeyError, MasterKeys, StoreKeys};
 use super::writer::{Writer, access_table};
 
 /// Why the store cannot be opened, in one plain sentence each.
@@ -71,7 +72,7 @@ fn migrator() -> Migrator {
 }
 
 /// Opens the store in this file, making it if it is not there. Its secrets are sealed under the master keys.
-pub async fn open(path: &Path, masters: &MasterKeys) -> Result<Opened, OpenError> {
+pub async fn open(path: &Path, masters: &MasterKeys, references: References) -> Result<Opened, OpenError> {
     let failed = |error: sqlx::Error| OpenError::Open(path.to_owned(), error.to_string());
     if let Some(folder) = path.parent() {
         check_writable(folder).map_err(|error| OpenError::Directory(folder.to_owned(), error))?;
@@ -84,11 +85,13 @@ pub async fn open(path: &Path, masters: &MasterKeys) -> Result<Opened, OpenError
         // What was acknowledged survives a power cut; group commit pays for it.
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
+        // What was deleted or changed is not left in the file: it may have been a secret.
+        .pragma("secure_delete", "ON")
         .busy_timeout(Duration::from_secs(5))
         .statement_cache_capacity(256);
     let mut db = options.connect().await.map_err(failed)?;
     migrate(&mut db, path).await?;
-    let keys = keys::load(&mut db, masters, true).await.map_err(|error| match error {
+    let keys = keys::load(&mut db, masters, references, true).await.map_err(|error| match error {
         KeyError::OtherMaster => OpenError::OtherMaster(path.to_owned()),
         KeyError::Database(error) => failed(error),
     })?;
@@ -98,7 +101,7 @@ pub async fn open(path: &Path, masters: &MasterKeys) -> Result<Opened, OpenError
         .connect_with(options.read_only(true).create_if_missing(false))
         .await
         .map_err(failed)?;
-    let (compiler, revision) = load(&mut db, path).await?;
+    let (compiler, revision) = load(&mut db, path, &keys).await?;
     let accounts: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM resource WHERE kind IN ('User', 'ServiceAccount')")
         .fetch_one(&mut db)
         .await
@@ -148,7 +151,7 @@ async fn migrate(db: &mut SqliteConnection, path: &Path) -> Result<(), OpenError
 }
 
 /// Streams every resource that shapes traffic into the compiler.
-async fn load(db: &mut SqliteConnection, path: &Path) -> Result<(Compiler, u64), OpenError> {
+async fn load(db: &mut SqliteConnection, path: &Path, keys: &StoreKeys) -> Result<(Compiler, u64), OpenError> {
     let failed = |error: sqlx::Error| OpenError::Open(path.to_owned(), error.to_string());
     let broken = |what: &str, error: String| OpenError::Content(path.to_owned(), format!("{what}: {error}"));
     let revision: i64 =
@@ -170,7 +173,7 @@ async fn load(db: &mut SqliteConnection, path: &Path) -> Result<(Compiler, u64),
             changes.extend(entry.map(Change::Put));
         }
     }
-    let mut compiler = Compiler::default();
+    let mut compiler = Compiler::new(keys.secrets.clone());
     match compiler.apply(changes) {
         Ok(_) => Ok((compiler, revision as u64)),
         Err(faults) => {

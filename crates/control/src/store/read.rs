@@ -203,7 +203,19 @@ fn restrict(query: &mut QueryBuilder<Sqlite>, kind: &'static KindInfo, filter: &
     }
     if let Some(text) = &filter.search {
         let pattern = format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
-        query.push(" AND (name LIKE ").push_bind(pattern.clone()).push(" ESCAPE '\\' OR spec LIKE ");
+        query.push(" AND (name LIKE ").push_bind(pattern.clone()).push(" ESCAPE '\\' OR ");
+        // A search in what is not shown would tell it letter by letter.
+        let unseen: Vec<String> = kind
+            .hidden
+            .iter()
+            .map(|field| format!("$.\"{field}\""))
+            .chain(kind.secrets.iter().map(|field| format!("${}", field.path.replace('/', "."))))
+            .collect();
+        query.push(if unseen.is_empty() { "spec" } else { "json_remove(spec" });
+        for path in &unseen {
+            query.push(", ").push_bind(path.clone());
+        }
+        query.push(if unseen.is_empty() { " LIKE " } else { ") LIKE " });
         query.push_bind(pattern).push(" ESCAPE '\\')");
     }
     for (field, value) in &filter.fields {

@@ -40,13 +40,9 @@ impl Row {
         flat
     }
 
-    /// The kind's own fields without the hidden ones.
+    /// The kind's own fields without the hidden ones; secrets are marks.
     pub fn visible(&self) -> Map<String, Value> {
-        let mut fields = self.spec.as_object().cloned().unwrap_or_default();
-        for hidden in self.kind.hidden {
-            fields.remove(*hidden);
-        }
-        fields
+        self.kind.show(&self.spec)
     }
 
     /// The ids that it refers to, by field.

@@ -12,6 +12,7 @@ use portunus_gateway::snapshot::compiler::{self, Compiler, Fault, Undo};
 use serde_json::json;
 use sqlx::{QueryBuilder, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Duration, MissedTickBehavior, interval};
 
 use super::events::Chain;
 use super::keys::StoreKeys;
@@ -26,6 +27,9 @@ use crate::audit::event::{Actor, NewEvent};
 
 /// The most jobs in one transaction.
 const MOST: usize = 128;
+
+/// How often files that secrets lie in are looked at.
+const REREAD: Duration = Duration::from_secs(2);
 
 /// Kinds that say who may do what.
 const ACCOUNT_KINDS: [&str; 4] = ["Role", "User", "ServiceAccount", "Tenant"];
@@ -62,7 +66,17 @@ struct Before {
 impl Writer {
     /// Serves jobs until every handle to the store is gone.
     pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
-        while let Some(first) = jobs.recv().await {
+        let mut reread = interval(REREAD);
+        reread.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let first = tokio::select! {
+                first = jobs.recv() => first,
+                _ = reread.tick() => {
+                    self.reread_secrets();
+                    continue;
+                }
+            };
+            let Some(first) = first else { break };
             let mut batch = vec![first];
             while batch.len() < MOST {
                 match jobs.try_recv() {
@@ -71,6 +85,13 @@ impl Writer {
                 }
             }
             self.serve(batch).await;
+        }
+    }
+
+    /// Publishes again when a file with a secret has changed.
+    fn reread_secrets(&mut self) {
+        if tokio::task::block_in_place(|| self.compiler.reread_secrets()) {
+            self.snapshot.store(Arc::new(self.compiler.snapshot(self.revision)));
         }
     }
 

@@ -6,9 +6,12 @@ use smallvec::SmallVec;
 
 use super::Traffic;
 use super::upstream::Upstream;
-use crate::kind::{Id, Kind, OnDelete, Ref, Reference};
+use super::upstream::authentication::PURPOSE;
+use crate::kind::{Id, Kind, OnDelete, OneTimeSecret, Ref, Reference};
 use crate::problem::Problem;
 use crate::router::{self, template};
+use crate::secret::Keyring;
+use crate::secret::field::SecretField;
 
 /// A set of paths under one base path, with one upstream and one rule of access.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -99,6 +102,11 @@ impl Kind for Api {
     const KIND: &'static str = "Api";
     const PLURAL: &'static str = "apis";
     const NOUN: &'static str = "api";
+    const SECRETS: &'static [SecretField] = &[
+        SecretField::new("/upstream/authentication/header/value", PURPOSE),
+        SecretField::new("/upstream/authentication/basic/password", PURPOSE),
+        SecretField::new("/upstream/authentication/bearer/token", PURPOSE),
+    ];
     const REFERENCES: &'static [Reference] = &[Reference::one("upstream_id", "Upstream", OnDelete::Refuse)];
 
     fn check(&self) -> Vec<Problem> {
@@ -145,6 +153,13 @@ impl Kind for Api {
             (None, Some(_)) => {}
         }
         problems
+    }
+
+    fn prepare(&mut self, _before: Option<&Self>, keys: &Keyring) -> Result<Option<OneTimeSecret>, Vec<Problem>> {
+        let Some(upstream) = &mut self.upstream else { return Ok(None) };
+        upstream
+            .prepare(None, keys)
+            .map_err(|problems| problems.into_iter().map(|problem| problem.under("/upstream")).collect())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where the requests of an API go.
 
+pub mod authentication;
 pub mod balance;
 pub mod ejection;
 pub mod health_check;
@@ -12,13 +13,16 @@ use hyper::Uri;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::authentication::{Authentication, PURPOSE};
 use self::balance::{Balance, HashOn};
 use self::ejection::Ejection;
 use self::health_check::HealthCheck;
 use self::http_version::HttpVersion;
 use super::Traffic;
-use crate::kind::Kind;
+use crate::kind::{Kind, OneTimeSecret};
 use crate::problem::Problem;
+use crate::secret::Keyring;
+use crate::secret::field::SecretField;
 
 /// A set of servers that answer the same requests.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -27,6 +31,10 @@ pub struct Upstream {
     /// The servers.
     #[schemars(length(min = 1, max = 256))]
     pub targets: Vec<Target>,
+    /// What Portunus proves its own identity to them with; left out, the client's fields go on as they are. Health checks
+    /// do not send it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<Authentication>,
     /// The version of HTTP that they are spoken to with.
     #[serde(default)]
     pub http_version: HttpVersion,
@@ -144,6 +152,11 @@ impl Kind for Upstream {
     const KIND: &'static str = "Upstream";
     const PLURAL: &'static str = "upstreams";
     const NOUN: &'static str = "upstream";
+    const SECRETS: &'static [SecretField] = &[
+        SecretField::new("/authentication/header/value", PURPOSE),
+        SecretField::new("/authentication/basic/password", PURPOSE),
+        SecretField::new("/authentication/bearer/token", PURPOSE),
+    ];
 
     fn check(&self) -> Vec<Problem> {
         let mut problems: Vec<Problem> = self
@@ -170,6 +183,8 @@ impl Kind for Upstream {
             ));
         }
         problems.extend(balance::check(self));
+        let of_authentication = self.authentication.iter().flat_map(Authentication::check);
+        problems.extend(of_authentication.map(|problem| problem.under("/authentication")));
         let of_health = self.health_check.iter().flat_map(HealthCheck::check);
         problems.extend(of_health.map(|problem| problem.under("/health_check")));
         problems.extend(self.ejection.iter().flat_map(Ejection::check).map(|problem| problem.under("/ejection")));
@@ -177,6 +192,15 @@ impl Kind for Upstream {
             problems.push(balance::no_effect("max_pending", "`max_connections` beside it"));
         }
         problems
+    }
+
+    fn prepare(&mut self, _before: Option<&Self>, keys: &Keyring) -> Result<Option<OneTimeSecret>, Vec<Problem>> {
+        let Some(authentication) = &self.authentication else { return Ok(None) };
+        let problems = authentication.check_secret(keys);
+        match problems.is_empty() {
+            true => Ok(None),
+            false => Err(problems.into_iter().map(|problem| problem.under("/authentication")).collect()),
+        }
     }
 }
 

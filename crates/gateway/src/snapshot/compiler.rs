@@ -5,6 +5,7 @@
 
 mod apis;
 mod consumers;
+mod secrets;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use crate::config::{AnyEntry, Tables};
 use crate::kind::{Entry, Id, PLATFORM_TENANT};
 use crate::policy::{self, AnyPolicy, CompileEnv, Phase};
 use crate::problem::Problem;
+use crate::secret::Keyring;
 
 /// A change of one entry.
 pub enum Change {
@@ -46,12 +48,16 @@ pub struct Fault {
 }
 
 /// Holds the configuration and the snapshot that was compiled from it.
-#[derive(Default)]
 pub struct Compiler {
+    keys: Arc<Keyring>,
     tables: Tables,
     /// The bindings that reach a whole tenant or the platform.
     tenant_bindings: BTreeSet<Id>,
     snapshot: Snapshot,
+    /// Upstreams, and APIs with one of their own, whose secret lies in a file.
+    with_files: BTreeSet<Id>,
+    /// Those whose secret cannot be had, so that the log tells it once.
+    unreadable: BTreeSet<Id>,
 }
 
 /// What has to be compiled again.
@@ -65,6 +71,18 @@ struct Touched {
 }
 
 impl Compiler {
+    /// A compiler of nothing yet. The keys open the secrets of what it compiles.
+    pub fn new(keys: Arc<Keyring>) -> Self {
+        Self {
+            keys,
+            tables: Tables::default(),
+            tenant_bindings: BTreeSet::new(),
+            snapshot: Snapshot::default(),
+            with_files: BTreeSet::new(),
+            unreadable: BTreeSet::new(),
+        }
+    }
+
     /// The configuration.
     pub fn tables(&self) -> &Tables {
         &self.tables
@@ -119,11 +137,14 @@ impl Compiler {
                 false => self.tenant_bindings.remove(&binding.meta.id),
             };
         }
+        self.note_files(&entry);
         self.tables.put(entry)
     }
 
     fn remove(&mut self, id: Id) -> Option<AnyEntry> {
         self.tenant_bindings.remove(&id);
+        self.with_files.remove(&id);
+        self.unreadable.remove(&id);
         self.tables.remove(id)
     }
 

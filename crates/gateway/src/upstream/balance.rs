@@ -13,6 +13,7 @@ use std::time::Duration;
 use http::header::{self, HeaderValue};
 
 use self::hash::HashKey;
+use super::credential::Credential;
 use super::slots::InFlight;
 use super::target::{CompiledTarget, Health, Speaks, TargetState};
 use crate::clock;
@@ -45,6 +46,8 @@ pub struct CompiledUpstream {
     pub health_check: Option<HealthCheck>,
     /// How often its names are looked up.
     pub dns_refresh: Duration,
+    /// What Portunus proves its own identity to it with.
+    pub credential: Option<Credential>,
     /// Its targets.
     pub targets: Box<[CompiledTarget]>,
     /// The most requests under way to one target.
@@ -96,7 +99,12 @@ pub enum NotPicked {
 
 impl CompiledUpstream {
     /// Makes an upstream ready for use. What is known of its targets, and whose turn it is, goes on from `before`.
-    pub fn compile(name: Arc<str>, config: &Upstream, before: Option<&Self>) -> Result<Self, Problem> {
+    pub fn compile(
+        name: Arc<str>,
+        config: &Upstream,
+        credential: Option<Credential>,
+        before: Option<&Self>,
+    ) -> Result<Self, Problem> {
         let compile = |target| CompiledTarget::compile(target, config.http_version);
         let mut targets: Box<[CompiledTarget]> = config.targets.iter().map(compile).collect::<Result<_, _>>()?;
         if let Some(before) = before {
@@ -120,6 +128,7 @@ impl CompiledUpstream {
             slow_start_ns: config.slow_start_ms * 1_000_000,
             max_connections: config.max_connections,
             max_pending: config.max_pending.unwrap_or(MOST_PENDING),
+            credential,
             targets,
         })
     }

@@ -80,6 +80,10 @@ impl Head<'_, '_> {
                 fault = Some(error);
             }
         });
+        if let Some(credential) = &self.x.api.upstream.credential {
+            // Once more, as a field that goes into no table of the connection.
+            credential.put(headers);
+        }
         if self.client.takes_trailers {
             headers.insert(header::TE, HeaderValue::from_static("trailers"));
         }

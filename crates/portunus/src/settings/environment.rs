@@ -10,6 +10,9 @@ use crate::fault::Faults;
 /// Variables of the commands that talk to a running process; a process that serves may see them too.
 pub const CLIENT: &[&str] = &["PORTUNUS_URL", "PORTUNUS_TOKEN", "PORTUNUS_CLIENT_ID", "PORTUNUS_CONFIG"];
 
+/// What variables begin with that hold secrets of resources and no settings: the default of `secret_env_prefix`.
+const FOR_RESOURCES: &str = "PORTUNUS_REF_";
+
 /// Variables that other gateways know and that would be missed if they were passed over in silence.
 const REFUSED: &[(&str, &str)] = &[
     (
@@ -38,7 +41,8 @@ pub fn read(environment: Vec<(OsString, OsString)>, faults: &mut Faults) -> Vec<
             (Some(_), Err(_)) => faults.push(format!("{name}: the value is not valid UTF-8")),
             (None, text) => {
                 let text = text.unwrap_or_default();
-                if name.starts_with("PORTUNUS_") && !CLIENT.contains(&name.as_str()) && !is_service_link(&name, &text) {
+                let is_other = name.starts_with(FOR_RESOURCES) || CLIENT.contains(&name.as_str());
+                if name.starts_with("PORTUNUS_") && !is_other && !is_service_link(&name, &text) {
                     faults.push(unknown(&name));
                 }
             }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
+use super::layers::contents;
+
 /// A value as it was given.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Raw {
@@ -123,6 +125,29 @@ impl Setting for Vec<PathBuf> {
 
     fn json(&self) -> Value {
         self.iter().map(PathBuf::json).collect()
+    }
+
+    fn schema() -> Value {
+        list_of(&json!({"type": "string"}))
+    }
+}
+
+/// A secret among others in a list.
+#[derive(Clone)]
+pub struct Passphrase(pub String);
+
+impl Setting for Vec<Passphrase> {
+    const EXPECTS: &'static str = "a list of keys";
+
+    fn parse(raw: &Raw) -> Result<Self, String> {
+        raw.items().into_iter().map(|item| contents(item).map(Passphrase)).collect()
+    }
+
+    fn json(&self) -> Value {
+        match self.is_empty() {
+            true => Value::Null,
+            false => self.iter().map(|key| Value::from(key.0.as_str())).collect(),
+        }
     }
 
     fn schema() -> Value {

@@ -9,8 +9,8 @@ use portunus_gateway::api_key;
 
 use crate::fault::Faults;
 
-/// The key as bytes.
-pub fn load(given: Option<&str>, data_dir: &Path) -> Result<Vec<u8>, Faults> {
+/// The key as bytes. Without one, a new one is made, unless there is a store already: it could not be opened with that.
+pub fn load(given: Option<&str>, data_dir: &Path, store: &Path) -> Result<Vec<u8>, Faults> {
     if let Some(key) = given {
         return Ok(key.as_bytes().to_vec());
     }
@@ -22,6 +22,13 @@ pub fn load(given: Option<&str>, data_dir: &Path) -> Result<Vec<u8>, Faults> {
         Ok(_) => return Err(failed(std::io::Error::new(ErrorKind::InvalidData, "it has fewer than 32 characters"))),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
+    }
+    if fs::metadata(store).is_ok_and(|about| about.len() > 0) {
+        return Err(Faults::one(format!(
+            "the secret key of the store {} is missing: restore {}, or set PORTUNUS_SECRET_KEY to the key that it was made with",
+            store.display(),
+            path.display()
+        )));
     }
     let key = api_key::random_text(48);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;

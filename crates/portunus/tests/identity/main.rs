@@ -4,6 +4,7 @@
 
 mod audit;
 mod oidc_provider;
+mod secrets;
 
 use portunus_testkit::{Builder, Portunus};
 

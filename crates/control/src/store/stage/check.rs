@@ -2,6 +2,7 @@
 
 use portunus_gateway::kind::{Id, KindInfo, OneTimeSecret, check_name};
 use portunus_gateway::problem::Problem;
+use portunus_gateway::secret::field;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -9,7 +10,7 @@ use super::Stage;
 use crate::lifecycle;
 use crate::resource;
 use crate::store::row::Row;
-use crate::store::{CommitError, Op};
+use crate::store::{Action, CommitError, Edit, Op};
 
 impl Stage<'_> {
     /// The fields as they will be kept, or nothing when a fault was noted.
@@ -50,6 +51,7 @@ impl Stage<'_> {
         match prepared {
             Some(prepared) if problems.is_empty() => {
                 self.check_grants(op.kind, tenant_id, &prepared.spec).await?;
+                self.check_secrets(op, &spec, before)?;
                 Ok(Some((prepared.spec, prepared.secret)))
             }
             _ => {
@@ -65,6 +67,23 @@ impl Stage<'_> {
             None => None,
         };
         Ok(Some(lifecycle::initial_status(plan.as_ref())))
+    }
+
+    /// The files and variables that can be referred to, and sealed values, are the operator's: whoever belongs to one
+    /// tenant could have the secret of another sent to themselves.
+    fn check_secrets(&self, op: &Op, sent: &Value, before: Option<&Row>) -> Result<(), CommitError> {
+        let Some(principal) = self.principal else { return Ok(()) };
+        let is_rollback = matches!(op.action, Action::Update { edit: Edit::Rollback(_), .. });
+        if is_rollback || Some(principal.account.tenant_id) == self.access.platform {
+            return Ok(());
+        }
+        match field::taken_over(op.kind.secrets, sent, before.map(|before| &before.spec)).next() {
+            Some(field) => Err(CommitError::Forbidden(format!(
+                "only accounts of the platform can refer to a secret at {}; send the secret itself",
+                field.path
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// Nobody hands out more than they have.

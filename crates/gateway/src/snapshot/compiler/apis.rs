@@ -12,6 +12,7 @@ use crate::router::template;
 use crate::snapshot::api::{CompiledApi, CompiledRoute};
 use crate::snapshot::policy::{BoundPolicy, Chain, resolve};
 use crate::upstream::balance::CompiledUpstream;
+use crate::upstream::credential::Credential;
 
 impl Compiler {
     /// Takes an API's paths out of the router.
@@ -24,12 +25,13 @@ impl Compiler {
 
     /// Compiles a shared upstream, once for all its APIs: they share its targets' limits and what is known of them.
     pub(super) fn compile_upstream(&mut self, id: Id, faults: &mut Vec<Fault>) {
-        let Some(entry) = self.tables.upstreams.get(&id) else {
+        let Some(entry) = self.tables.upstreams.get(&id).cloned() else {
             self.snapshot.upstreams.remove(&id);
             return;
         };
-        let before = self.snapshot.upstreams.get(&id);
-        match CompiledUpstream::compile(entry.meta.name.clone(), &entry.spec, before.map(|before| &**before)) {
+        let before = self.snapshot.upstreams.get(&id).cloned();
+        let credential = self.credential(&entry.meta, &entry.spec, before.as_deref());
+        match CompiledUpstream::compile(entry.meta.name.clone(), &entry.spec, credential, before.as_deref()) {
             Ok(compiled) => {
                 self.snapshot.upstreams.insert(id, Arc::new(compiled));
             }
@@ -44,7 +46,10 @@ impl Compiler {
             return;
         };
         let mut problems = Vec::new();
-        let compiled = self.compiled_api(&entry, before.as_deref(), &mut problems);
+        let own = entry.spec.upstream.as_ref();
+        let credential =
+            own.and_then(|own| self.credential(&entry.meta, own, before.as_deref().map(|before| &*before.upstream)));
+        let compiled = self.compiled_api(&entry, credential, before.as_deref(), &mut problems);
         faults.extend(problems.into_iter().map(|problem| Fault { id, problem, is_conflict: false }));
         faults.extend(self.check_route_bindings(&entry));
         let Some(compiled) = compiled.map(Arc::new) else { return };
@@ -61,6 +66,7 @@ impl Compiler {
     fn compiled_api(
         &self,
         entry: &Entry<Api>,
+        credential: Option<Credential>,
         before: Option<&CompiledApi>,
         problems: &mut Vec<Problem>,
     ) -> Option<CompiledApi> {
@@ -69,7 +75,7 @@ impl Compiler {
         let upstream = match (&spec.upstream, spec.upstream_id) {
             (Some(own), _) => {
                 let before = before.map(|before| &*before.upstream);
-                match CompiledUpstream::compile(entry.meta.name.clone(), own, before) {
+                match CompiledUpstream::compile(entry.meta.name.clone(), own, credential, before) {
                     Ok(upstream) => Arc::new(upstream),
                     Err(problem) => {
                         problems.push(problem.under("/upstream"));

@@ -34,7 +34,7 @@ fn policy(number: u128, tenant: u128, name: &str, priority: u32) -> Change {
 
 /// Two tenants, an API, a plan, a consumer with a subscription.
 fn compiler() -> Compiler {
-    let mut compiler = Compiler::default();
+    let mut compiler = Compiler::new(Keyring::ephemeral());
     let changes = vec![
         put("Tenant", PLATFORM, PLATFORM, PLATFORM_TENANT, &json!({})),
         put("Tenant", TENANT, PLATFORM, "shop", &json!({})),

@@ -21,7 +21,7 @@ fn weighted(weights: &[u32], fields: &str) -> CompiledUpstream {
 
 fn compiled(config: &Value, before: Option<&CompiledUpstream>) -> CompiledUpstream {
     let config: Upstream = serde_json::from_value(config.clone()).expect("the test's configuration has the right form");
-    CompiledUpstream::compile("test".into(), &config, before).expect("the test's configuration compiles")
+    CompiledUpstream::compile("test".into(), &config, None, before).expect("the test's configuration compiles")
 }
 
 fn config(weights: &[u32], fields: &str) -> Value {
