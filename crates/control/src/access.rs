@@ -145,7 +145,7 @@ pub const BUILT_IN_ROLES: &[(&str, &str, &[&str])] = &[
 ];
 
 /// What an account is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AccountKind {
     /// A person.
     User,
@@ -164,8 +164,14 @@ pub struct Account {
     pub tenant_id: Id,
     /// Its name.
     pub name: String,
+    /// The address of a person.
+    pub email: Option<String>,
     /// The hash of its password or secret.
     pub secret_hash: Option<String>,
+    /// Counts how often all its tokens were ended; a token of an earlier generation is dead.
+    pub generation: u64,
+    /// Whether its password must be set anew before it can log in.
+    pub must_reset_password: bool,
     grants: Vec<Grant>,
 }
 
@@ -182,6 +188,11 @@ struct Grant {
 #[derive(Debug, Default)]
 pub struct AccessTable {
     accounts: HashMap<Id, Arc<Account>>,
+    /// By name and by address in lower case; what names several accounts of one tenant or of several is sorted out
+    /// when it is asked for.
+    names: HashMap<(AccountKind, String), Vec<Id>>,
+    emails: HashMap<String, Vec<Id>>,
+    tenants: HashMap<String, Id>,
     /// The tenant that owns what holds for all.
     pub platform: Option<Id>,
 }
@@ -194,6 +205,16 @@ struct AccountSpec {
     status: AccountStatus,
     #[serde(alias = "password_hash")]
     secret_hash: Option<String>,
+    email: Option<String>,
+}
+
+/// What is known of an account beside what was configured.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AccountState {
+    /// See [`Account::generation`].
+    pub generation: u64,
+    /// See [`Account::must_reset_password`].
+    pub must_reset_password: bool,
 }
 
 #[derive(Deserialize)]
@@ -202,8 +223,8 @@ struct RoleSpec {
 }
 
 impl AccessTable {
-    /// The table of these users, service accounts and roles.
-    pub fn new(rows: &[Row], platform: Option<Id>) -> Self {
+    /// The table of these tenants, users, service accounts and roles.
+    pub fn new(rows: &[Row], states: &HashMap<Id, AccountState>, platform: Option<Id>) -> Self {
         let roles: HashMap<Id, (&Row, RoleSpec)> = rows
             .iter()
             .filter(|row| row.kind.kind == "Role")
@@ -229,17 +250,30 @@ impl AccessTable {
                     permissions: role.permissions.clone(),
                 })
                 .collect();
+            let state = states.get(&row.id).copied().unwrap_or_default();
             let account = Account {
                 id: row.id,
                 kind,
                 tenant_id: row.tenant_id,
                 name: row.name.clone(),
+                email: spec.email,
                 secret_hash: spec.secret_hash,
+                generation: state.generation,
+                must_reset_password: state.must_reset_password,
                 grants,
             };
             Some((row.id, Arc::new(account)))
         });
-        Self { accounts: accounts.collect(), platform }
+        let mut table = Self { accounts: accounts.collect(), platform, ..Self::default() };
+        for account in table.accounts.values() {
+            table.names.entry((account.kind, account.name.clone())).or_default().push(account.id);
+            if let Some(email) = &account.email {
+                table.emails.entry(email.to_lowercase()).or_default().push(account.id);
+            }
+        }
+        let tenants = rows.iter().filter(|row| row.kind.kind == "Tenant");
+        table.tenants = tenants.map(|row| (row.name.clone(), row.id)).collect();
+        table
     }
 
     /// The account with this id.
@@ -247,17 +281,67 @@ impl AccessTable {
         self.accounts.get(&id)
     }
 
-    /// The account with this name; a name that two tenants use names nobody.
-    pub fn named(&self, kind: AccountKind, name: &str) -> Option<&Arc<Account>> {
-        let mut found = self.accounts.values().filter(|account| account.kind == kind && account.name == name);
-        match (found.next(), found.next()) {
-            (Some(account), None) => Some(account),
-            _ => None,
+    /// The account that logs in under this text: its name, the address of a person, or either of them with the name of
+    /// the tenant and a slash in front.
+    ///
+    /// No tenant can take a name away from the platform's accounts; a name that several other tenants use names nobody
+    /// without the tenant.
+    pub fn login(&self, kind: AccountKind, text: &str) -> Option<&Arc<Account>> {
+        if let Some((tenant, rest)) = text.split_once('/') {
+            let tenant = *self.tenants.get(tenant)?;
+            return self.one(kind, rest, Some(tenant));
         }
+        self.one(kind, text, self.platform).or_else(|| self.one(kind, text, None))
+    }
+
+    /// The one account under this name or address, in a tenant or in all.
+    fn one(&self, kind: AccountKind, text: &str, tenant: Option<Id>) -> Option<&Arc<Account>> {
+        let only = |ids: Option<&Vec<Id>>| {
+            let found = ids.into_iter().flatten().filter_map(|id| self.accounts.get(id));
+            let mut found = found.filter(|account| tenant.is_none_or(|tenant| account.tenant_id == tenant));
+            match (found.next(), found.next()) {
+                (Some(account), None) => Some(account),
+                _ => None,
+            }
+        };
+        only(self.names.get(&(kind, text.to_owned()))).or_else(|| match kind {
+            AccountKind::User => only(self.emails.get(&text.to_lowercase())),
+            AccountKind::ServiceAccount => None,
+        })
+    }
+
+    /// The people with this address.
+    pub fn with_email(&self, email: &str) -> Vec<&Arc<Account>> {
+        let ids = self.emails.get(&email.to_lowercase());
+        ids.into_iter().flatten().filter_map(|id| self.accounts.get(id)).collect()
     }
 }
 
 impl Account {
+    /// Every permission that its roles give it, in order.
+    pub fn permissions(&self) -> Vec<String> {
+        let mut all: Vec<String> = self.grants.iter().flat_map(|grant| grant.permissions.iter().cloned()).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// An account that may do nothing.
+    #[cfg(test)]
+    pub(crate) fn without_rights(id: Id, generation: u64) -> Self {
+        Self {
+            id,
+            kind: AccountKind::User,
+            tenant_id: id,
+            name: "ada".to_owned(),
+            email: None,
+            secret_hash: None,
+            generation,
+            must_reset_password: false,
+            grants: Vec::new(),
+        }
+    }
+
     /// Whether this account may do that in this tenant. The only place that says yes.
     pub fn may(&self, permission: Permission, tenant_id: Id) -> bool {
         self.grants.iter().any(|grant| {

@@ -12,6 +12,7 @@ pub mod guard;
 pub mod history;
 pub mod idempotency;
 pub mod identify;
+pub mod login;
 pub mod meta;
 pub mod page;
 pub mod realm;
@@ -75,6 +76,7 @@ pub fn routes() -> Routes {
         // Literal plurals here would hide the generic routes of the same depth from them.
         .get("/v1/tenants/{tenant}/{plural}/{id}/history", Kind(Read), history::of_resource)
         .post("/v1/tenants/{tenant}/{plural}/{id}/{action}", Kind(Write), actions::act)
+        .merge(login::routes())
         .merge(dialect::routes())
 }
 

@@ -11,10 +11,20 @@ use crate::store::Store;
 use crate::token::Tokens;
 
 /// What the operator chose for the control plane.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ControlSettings {
     /// Peers whose `X-Forwarded-*` are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether browsers reach Portunus by HTTPS alone, so that cookies are for nothing else.
+    pub https_enabled: bool,
+    /// How many seconds the access token of a person lives.
+    pub people_token_seconds: u64,
+    /// How many seconds a refresh token waits for its use.
+    pub refresh_token_seconds: u64,
+    /// How many seconds a session lives at most.
+    pub session_seconds: u64,
+    /// How many seconds the cookie of a session may rest.
+    pub session_idle_seconds: u64,
 }
 
 /// The control plane of one process.

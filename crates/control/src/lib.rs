@@ -11,6 +11,7 @@ pub mod control;
 pub mod dialect;
 pub mod docs;
 pub mod lifecycle;
+pub mod login;
 pub mod manifest;
 pub mod openapi;
 pub mod password;

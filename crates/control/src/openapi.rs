@@ -1,11 +1,13 @@
 //! The OpenAPI 3.1 document of the control plane's API, made from the kinds, the policy types and the refusals.
 //!
-//! A new kind is in it without further code. What is not CRUD is described in [`service`], [`realm`] and [`stoa`].
+//! A new kind is in it without further code. What is not CRUD is described in [`service`], [`login`], [`realm`] and
+//! [`stoa`].
 
 mod bodies;
 mod components;
 pub(crate) mod example;
 mod forms;
+mod login;
 mod operation;
 mod realm;
 mod resources;
@@ -24,10 +26,11 @@ type Operations = Vec<(String, &'static str, Operation)>;
 
 /// The document.
 pub fn document() -> Value {
-    let mut schemas = Schemas::new([bodies::schemas(), realm::schemas(), stoa::schemas()].concat());
+    let mut schemas = Schemas::new([bodies::schemas(), login::schemas(), realm::schemas(), stoa::schemas()].concat());
     forms::add_resource(&mut schemas);
     let mut operations = service::operations();
     operations.extend(realm::operations());
+    operations.extend(login::operations());
     for kind in resource::all() {
         operations.extend(resources::operations(kind));
         forms::add_kind(&mut schemas, kind);
@@ -45,7 +48,7 @@ pub fn document() -> Value {
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/", "description": "The control listener."}],
-        "security": [{"bearer": []}, {"oauth2": []}],
+        "security": [{"bearer": []}, {"oauth2": []}, {"session": [], "csrf": []}],
         "tags": tags(),
         "paths": paths(operations),
         "components": {
@@ -59,7 +62,10 @@ pub fn document() -> Value {
 }
 
 fn tags() -> Vec<Value> {
-    let own = service::TAGS.iter().map(|(name, description)| json!({"name": name, "description": description}));
+    let own = service::TAGS
+        .iter()
+        .chain(&login::TAGS)
+        .map(|(name, description)| json!({"name": name, "description": description}));
     let kinds = resource::all().map(|kind| json!({"name": kind.plural, "description": kind.description()}));
     let last = [realm::TAG, stoa::TAG].map(|(name, description)| json!({"name": name, "description": description}));
     own.chain(kinds).chain(last).collect()

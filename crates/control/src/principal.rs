@@ -27,14 +27,24 @@ pub enum Proof {
         /// The session it belongs to.
         session: Option<Id>,
     },
+    /// The cookie of a session.
+    Session(Id),
 }
 
 impl Proof {
     /// How the record names it; never the secret itself.
     pub fn label(&self) -> String {
         match self {
-            Self::AccessToken { session: Some(session), .. } => format!("session:{session}"),
+            Self::AccessToken { session: Some(session), .. } | Self::Session(session) => format!("session:{session}"),
             Self::AccessToken { id, session: None } => format!("access-token:{id}"),
+        }
+    }
+
+    /// The session that it belongs to.
+    pub fn session(&self) -> Option<Id> {
+        match self {
+            Self::AccessToken { session, .. } => *session,
+            Self::Session(session) => Some(*session),
         }
     }
 }

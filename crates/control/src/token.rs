@@ -17,6 +17,7 @@ use thiserror::Error;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use crate::access::Account;
 use keys::Keys;
 use revoked::Revoked;
 
@@ -34,8 +35,10 @@ const TYPE: &str = "at+jwt";
 pub struct TokenSettings {
     /// The URL that the control listener is reached under, without a slash at its end.
     pub public_url: String,
-    /// How long a token lives, in seconds.
+    /// How long the token of a machine lives, in seconds.
     pub lifetime: u64,
+    /// How long any token lives at most, in seconds.
+    pub longest: u64,
     /// After how many days a new key signs.
     pub key_days: u64,
     /// The secret whose change ends every token and session.
@@ -48,7 +51,7 @@ pub struct Tokens {
     /// One rotation at a time.
     rotating: Mutex<()>,
     settings: TokenSettings,
-    /// How long a token lives, in seconds.
+    /// How long the token of a machine lives, in seconds.
     pub lifetime: u64,
     /// Tokens that were taken back.
     pub revoked: Revoked,
@@ -94,6 +97,9 @@ pub struct Claims {
     /// The names of the account's roles when it was made. Nothing is decided by them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
+    /// The generation of the account; raising it ends the token.
+    #[serde(default)]
+    pub r#gen: u64,
 }
 
 /// What a token says.
@@ -105,6 +111,8 @@ pub struct Verified {
     pub id: String,
     /// The session that it ends with.
     pub session: Option<Id>,
+    /// The generation of the account that it was issued to; tokens of an earlier one are dead.
+    pub generation: u64,
     /// All that is in it.
     pub claims: Claims,
 }
@@ -126,24 +134,20 @@ impl Tokens {
         format!("{}/realms/{realm}", self.settings.public_url)
     }
 
-    /// A new token for an account; one with a session ends with it.
-    pub fn issue(&self, account: Id, session: Option<Id>) -> String {
-        self.issue_to(account, session, &Recipient::default())
-    }
-
-    /// A new token that says who asked for it.
-    pub fn issue_to(&self, account: Id, session: Option<Id>, recipient: &Recipient<'_>) -> String {
+    /// A new token for an account that lives for so many seconds; one with a session ends with it.
+    pub fn issue(&self, account: &Account, session: Option<Id>, lifetime: u64, recipient: &Recipient<'_>) -> String {
         let now = clock::now().as_second();
         let claims = Claims {
             iss: self.issuer(recipient.realm),
-            sub: account.to_string(),
+            sub: account.id.to_string(),
             aud: AUDIENCE.to_owned(),
             iat: now,
-            exp: now + self.lifetime as i64,
+            exp: now + lifetime as i64,
             jti: Uuid::now_v7().to_string(),
             client_id: recipient.client_id.to_owned(),
             sid: session,
             roles: recipient.roles.to_vec(),
+            r#gen: account.generation,
         };
         let keys = self.keys.load();
         let mut header = Header::new(Algorithm::ES256);
@@ -170,7 +174,7 @@ impl Tokens {
             return Err(TokenError::Invalid);
         }
         let account = claims.sub.parse().map_err(|_| TokenError::Invalid)?;
-        Ok(Verified { account, id: claims.jti.clone(), session: claims.sid, claims })
+        Ok(Verified { account, id: claims.jti.clone(), session: claims.sid, generation: claims.r#gen, claims })
     }
 
     /// Whether a token was made here, to judge by what it says of itself: its issuer. Nothing is verified.

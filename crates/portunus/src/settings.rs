@@ -28,7 +28,7 @@ use portunus_gateway::client::ClientLimits;
 use portunus_gateway::secret::reference::References;
 use serde_json::Value;
 
-use choice::{Environment, Expose, LogFormat, LogLevel};
+use choice::{Environment, Expose, LogFormat, LogLevel, TimeUnit};
 use database_url::DatabaseUrl;
 use log_filter::LogFilter;
 use public_url::PublicUrl;
@@ -183,7 +183,22 @@ settings! {
     /// After how many days a new key signs access tokens. The one before stays known until its last token has expired.
     signing_key_days: u64 = "90" { env "PORTUNUS_SIGNING_KEY_DAYS"; Flag("signing-key-days", "DAYS") }
 
-    /// How many seconds an access token for the control plane lives.
+    /// Browsers reach Portunus by HTTPS alone, because a proxy in front speaks it: cookies are marked `Secure`.
+    https_enabled: bool = "false" { env "PORTUNUS_HTTPS_ENABLED" or "HTTPS_ENABLED"; Flag("https-enabled", "BOOL") }
+
+    /// How long an access token of a person lives, in units of `auth_expire_time_freq`. It ends with its session in any case.
+    auth_expire_time: u64 = "30" { env "PORTUNUS_AUTH_EXPIRE_TIME" or "AUTH_EXPIRE_TIME"; Flag("auth-expire-time", "NUMBER") }
+
+    /// The unit of `auth_expire_time`: `seconds`, `minutes`, `hours`, `days` or `weeks`.
+    auth_expire_time_freq: TimeUnit = "minutes" { env "PORTUNUS_AUTH_EXPIRE_TIME_FREQ" or "AUTH_EXPIRE_TIME_FREQ"; Flag("auth-expire-time-freq", "UNIT") }
+
+    /// How long a refresh token waits for its use, in units of `auth_refresh_expire_freq`.
+    auth_refresh_expire_time: u64 = "7" { env "PORTUNUS_AUTH_REFRESH_EXPIRE_TIME" or "AUTH_REFRESH_EXPIRE_TIME"; Flag("auth-refresh-expire-time", "NUMBER") }
+
+    /// The unit of `auth_refresh_expire_time`: `seconds`, `minutes`, `hours`, `days` or `weeks`.
+    auth_refresh_expire_freq: TimeUnit = "days" { env "PORTUNUS_AUTH_REFRESH_EXPIRE_FREQ" or "AUTH_REFRESH_EXPIRE_FREQ"; Flag("auth-refresh-expire-freq", "UNIT") }
+
+    /// How many seconds an access token of a service account lives.
     access_token_seconds: u64 = "300" { env "PORTUNUS_ACCESS_TOKEN_SECONDS"; Flag("access-token-seconds", "SECONDS") }
 
     /// How many seconds the requests that are being answered get to finish when the process is asked to stop.
@@ -292,6 +307,16 @@ impl Settings {
             requests_in_flight: self.max_requests_in_flight,
             streams_per_connection: self.max_streams_per_connection,
         }
+    }
+
+    /// How many seconds the access token of a person lives.
+    pub fn people_token_seconds(&self) -> u64 {
+        self.auth_expire_time.saturating_mul(self.auth_expire_time_freq.seconds())
+    }
+
+    /// How many seconds a refresh token waits for its use.
+    pub fn refresh_token_seconds(&self) -> u64 {
+        self.auth_refresh_expire_time.saturating_mul(self.auth_refresh_expire_freq.seconds())
     }
 
     /// The filter of the log: the given one, else the log level for Portunus and warnings of its libraries.

@@ -108,7 +108,14 @@ async fn serve(
     let gateway = Gateway::start(gateway, &shared, workers(&settings), drain)?;
     let (draining, watcher) = watch::channel(false);
     let listener = tokio::net::TcpListener::from_std(control)?;
-    let of_control = ControlSettings { trusted_proxies: settings.trusted_proxies.clone() };
+    let of_control = ControlSettings {
+        trusted_proxies: settings.trusted_proxies.clone(),
+        https_enabled: settings.https_enabled,
+        people_token_seconds: settings.people_token_seconds(),
+        refresh_token_seconds: settings.refresh_token_seconds(),
+        session_seconds: 30 * 24 * 3600,
+        session_idle_seconds: 12 * 3600,
+    };
     let control = Control::new(store, tokens, metrics, of_control);
     let upkeep = tokio::spawn(upkeep::run(control.clone()));
     let control = tokio::spawn(portunus_control::serve::serve(listener, control, watcher, drain));
@@ -170,6 +177,7 @@ fn token_settings(settings: &Settings, control: SocketAddr) -> TokenSettings {
     TokenSettings {
         public_url: settings.public_url.as_ref().map_or_else(own, |url| url.0.clone()),
         lifetime: settings.access_token_seconds,
+        longest: settings.access_token_seconds.max(settings.people_token_seconds()),
         key_days: settings.signing_key_days,
         epoch_secret: settings.jwt_secret_key.clone(),
     }

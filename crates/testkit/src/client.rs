@@ -180,6 +180,19 @@ impl Api {
         self.post("/v1/subscriptions", &body).expect(201).json
     }
 
+    /// Makes a role with these permissions and a user who has it in `tenant`, with this password; gives the user.
+    ///
+    /// # Panics
+    /// With the answer, when it is not made.
+    #[track_caller]
+    pub fn create_user(&self, tenant: &str, name: &str, password: &str, permissions: &[&str]) -> Value {
+        let roles = format!("/v1/tenants/{tenant}/roles");
+        let role = json!({"name": format!("{name}-role"), "permissions": permissions});
+        let role = self.post(&roles, &role).expect(201).json;
+        let user = json!({"name": name, "email": format!("{name}@example.com"), "password": password, "roles": [role["name"]]});
+        self.post(&format!("/v1/tenants/{tenant}/users"), &user).expect(201).json
+    }
+
     /// Makes a role with these permissions and a service account that has it in `tenant`; gives the account as a caller.
     ///
     /// # Panics

@@ -26,7 +26,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
         match &identity.principal {
             Ok(Some(principal)) => Ok(Self(principal.clone())),
             Ok(None) => Err(ApiError::unauthorized(None)),
-            Err(error) => Err(ApiError::unauthorized(Some(*error))),
+            Err(error) => Err(error.clone()),
         }
     }
 }

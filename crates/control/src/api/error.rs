@@ -8,7 +8,7 @@ use portunus_gateway::error::problem_type;
 use portunus_gateway::problem::Problem;
 use serde::Serialize;
 
-use crate::store::CommitError;
+use crate::store::{CommitError, StoreError};
 use crate::token::TokenError;
 
 /// A refusal: what its sender may know, and nothing else.
@@ -32,7 +32,9 @@ pub struct ApiError {
 pub const CODES: &[(u16, &str, &str)] = &[
     (400, "bad_request", "The request is not well formed"),
     (401, "unauthorized", "The call needs a valid access token"),
+    (401, "login_failed", "The name or the password is not right"),
     (403, "forbidden", "The account may not do this"),
+    (403, "csrf_failed", "A call with the session's cookie needs the session's CSRF token"),
     (404, "not_found", "There is no such thing"),
     (405, "method_not_allowed", "The path does not have this method"),
     (409, "conflict", "This contradicts what is there"),
@@ -66,7 +68,10 @@ impl ApiError {
     /// 401 with its reason in `WWW-Authenticate` (RFC 6750 section 3).
     pub fn unauthorized(reason: Option<TokenError>) -> Self {
         let (detail, challenge) = match reason {
-            None => ("send `Authorization: Bearer <access token>`".to_owned(), "Bearer realm=\"portunus\"".to_owned()),
+            None => (
+                "send `Authorization: Bearer <access token>`, or the cookie of a session".to_owned(),
+                "Bearer realm=\"portunus\"".to_owned(),
+            ),
             Some(error) => (
                 error.to_string(),
                 format!("Bearer realm=\"portunus\", error=\"invalid_token\", error_description=\"{error}\""),
@@ -75,6 +80,21 @@ impl ApiError {
         let mut refusal = Self::new("unauthorized", detail);
         refusal.header = HeaderValue::try_from(challenge).ok().map(|value| (header::WWW_AUTHENTICATE, value));
         refusal
+    }
+
+    /// 401 for a name and a password; it never says which of them is wrong.
+    pub fn login_failed() -> Self {
+        Self::new("login_failed", "the name or the password is not right")
+    }
+
+    /// 401 for a session that has ended.
+    pub fn session_ended() -> Self {
+        Self { detail: "the session has ended; log in again".to_owned(), ..Self::unauthorized(None) }
+    }
+
+    /// 403 for a cookie without its CSRF value.
+    pub fn csrf_failed() -> Self {
+        Self::new("csrf_failed", "send the value of the cookie `csrf_token` of this session in `X-CSRF-Token`")
     }
 
     /// 403.
@@ -191,6 +211,12 @@ impl From<CommitError> for ApiError {
             CommitError::Forbidden(detail) => Self::forbidden(detail),
             CommitError::Store(error) => Self::store(error),
         }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::store(error)
     }
 }
 

@@ -127,7 +127,7 @@ async fn ask(
     let principal = match identity.principal {
         Ok(Some(principal)) => principal,
         Ok(None) => return ApiError::unauthorized(None).into_response(),
-        Err(error) => return ApiError::unauthorized(Some(error)).into_response(),
+        Err(error) => return error.into_response(),
     };
     match permission {
         Some(permission) if !principal.may_somewhere(permission) => refused(permission).into_response(),

@@ -1,4 +1,4 @@
-//! The token endpoint (RFC 6749 section 4.3 and 4.4; S29).
+//! The token endpoint (RFC 6749 section 4.3, 4.4 and 6; S29).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,14 +11,15 @@ use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderMap, RETRY_AFTER, W
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::error::ApiError;
+use super::identify::Identity;
 use super::realm::userinfo::role_names;
 use crate::access::AccountKind;
 use crate::control::Control;
-use crate::password;
-use crate::serve::Peer;
+use crate::login::refresh::NotRefreshed;
+use crate::login::{self, Arrival, credentials, refresh};
 use crate::token::{Recipient, is_realm};
 
 /// The client that people log in with; it has no secret (RFC 6749 section 2.1, a public client).
@@ -28,7 +29,7 @@ pub const PUBLIC_CLIENT: &str = "portunus-cli";
 pub async fn issue(
     State(control): State<Arc<Control>>,
     Path(realm): Path<String>,
-    Extension(peer): Extension<Peer>,
+    Extension(identity): Extension<Identity>,
     headers: HeaderMap,
     form: Result<Form<HashMap<String, String>>, FormRejection>,
 ) -> Response {
@@ -42,60 +43,92 @@ pub async fn issue(
         form.insert("client_id".to_owned(), client);
         form.insert("client_secret".to_owned(), secret);
     }
-    let field = |name: &str| form.get(name).cloned().unwrap_or_default();
-    let (kind, name, secret) = match form.get("grant_type").map(String::as_str) {
-        Some("client_credentials") => (AccountKind::ServiceAccount, field("client_id"), field("client_secret")),
-        Some("password") if field("client_id") == PUBLIC_CLIENT => {
-            (AccountKind::User, field("username"), field("password"))
-        }
-        Some("password") => {
-            return refused(
-                StatusCode::BAD_REQUEST,
-                "unauthorized_client",
-                "the password grant is for the client portunus-cli",
-            );
-        }
-        Some(_) => {
-            return refused(
-                StatusCode::BAD_REQUEST,
-                "unsupported_grant_type",
-                "there are client_credentials and password",
-            );
-        }
-        None => return refused(StatusCode::BAD_REQUEST, "invalid_request", "`grant_type` is missing"),
+    let client_id = form.get("client_id").cloned().unwrap_or_default();
+    let arrival = Arrival { realm, client_id, ..Arrival::new(&identity.origin, &headers) };
+    let done = match form.get("grant_type").map(String::as_str) {
+        Some("client_credentials") => of_machine(&control, &form, &arrival).await,
+        Some("password") => of_person(&control, &form, &arrival).await,
+        Some("refresh_token") => again(&control, &form, &arrival).await,
+        Some(_) => Err(refused(
+            StatusCode::BAD_REQUEST,
+            "unsupported_grant_type",
+            "there are client_credentials, password and refresh_token",
+        )),
+        None => Err(refused(StatusCode::BAD_REQUEST, "invalid_request", "`grant_type` is missing")),
     };
-    if let Some(wait) = control.throttle.is_guessing(peer.0.ip(), &name) {
-        let mut response =
-            refused(StatusCode::TOO_MANY_REQUESTS, "slow_down", "too many wrong secrets from this address");
-        response.headers_mut().insert(RETRY_AFTER, wait.into());
-        return response;
+    match done {
+        Ok(answer) => ([(CACHE_CONTROL, "no-store")], Json(answer)).into_response(),
+        Err(response) => response,
     }
-    let account = control.store.access.load().named(kind, &name).cloned();
-    let hash = account.as_ref().and_then(|account| account.secret_hash.clone());
-    if !password::verify(hash, secret).await {
-        control.throttle.guessed_wrong(peer.0.ip(), &name);
-        tracing::warn!(target: "control", account = name, client_ip = %peer.0.ip(), "login_failed");
-        let (error, text) = match kind {
-            AccountKind::ServiceAccount => ("invalid_client", "the client or its secret is not known"),
-            AccountKind::User => ("invalid_grant", "the user or the password is not known"),
-        };
-        return refused(StatusCode::UNAUTHORIZED, error, text);
-    }
-    let Some(account) = account else {
-        return refused(StatusCode::UNAUTHORIZED, "invalid_client", "the client or its secret is not known");
-    };
-    let roles = match role_names(&control, &account).await {
-        Ok(roles) => roles,
-        Err(error) => return error.into_response(),
-    };
-    let client_id = field("client_id");
-    let recipient = Recipient { realm: &realm, client_id: &client_id, roles: &roles };
-    let answer = json!({
-        "access_token": control.tokens.issue_to(account.id, None, &recipient),
+}
+
+type Fields = HashMap<String, String>;
+
+fn field(form: &Fields, name: &str) -> String {
+    form.get(name).cloned().unwrap_or_default()
+}
+
+async fn of_machine(control: &Control, form: &Fields, arrival: &Arrival) -> Result<Value, Response> {
+    let (name, secret) = (field(form, "client_id"), field(form, "client_secret"));
+    let account = credentials::check(control, AccountKind::ServiceAccount, &name, secret, arrival).await;
+    let wrong = ("invalid_client", "the client or its secret is not known");
+    let account = account.map_err(|error| not_taken(error, wrong))?;
+    let roles = role_names(control, &account).await.map_err(IntoResponse::into_response)?;
+    let recipient = Recipient { realm: &arrival.realm, client_id: &arrival.client_id, roles: &roles };
+    Ok(json!({
+        "access_token": control.tokens.issue(&account, None, control.tokens.lifetime, &recipient),
         "token_type": "Bearer",
         "expires_in": control.tokens.lifetime,
-    });
-    ([(CACHE_CONTROL, "no-store")], Json(answer)).into_response()
+    }))
+}
+
+async fn of_person(control: &Control, form: &Fields, arrival: &Arrival) -> Result<Value, Response> {
+    check_public(form)?;
+    let (name, password) = (field(form, "username"), field(form, "password"));
+    let account = credentials::check(control, AccountKind::User, &name, password, arrival).await;
+    let wrong = ("invalid_grant", "the user or the password is not known");
+    let account = account.map_err(|error| not_taken(error, wrong))?;
+    let started = login::begin(control, &account, arrival, &["password"]).await.map_err(IntoResponse::into_response)?;
+    Ok(answer(&started))
+}
+
+async fn again(control: &Control, form: &Fields, arrival: &Arrival) -> Result<Value, Response> {
+    check_public(form)?;
+    match refresh::rotate(control, &field(form, "refresh_token"), arrival).await {
+        Ok((_, started)) => Ok(answer(&started)),
+        Err(NotRefreshed::Invalid) => {
+            Err(refused(StatusCode::BAD_REQUEST, "invalid_grant", "the refresh token is not valid; log in again"))
+        }
+        Err(NotRefreshed::Failed(error)) => Err(error.into_response()),
+    }
+}
+
+fn answer(started: &login::Started) -> Value {
+    json!({
+        "access_token": started.access_token,
+        "token_type": "Bearer",
+        "expires_in": started.expires_in,
+        "refresh_token": started.refresh_token,
+    })
+}
+
+fn check_public(form: &Fields) -> Result<(), Response> {
+    if field(form, "client_id") == PUBLIC_CLIENT {
+        return Ok(());
+    }
+    let text = "people log in with the client portunus-cli";
+    Err(refused(StatusCode::BAD_REQUEST, "unauthorized_client", text))
+}
+
+pub(super) fn not_taken(error: credentials::Refused, wrong: (&str, &str)) -> Response {
+    match error {
+        credentials::Refused::Wrong => refused(StatusCode::UNAUTHORIZED, wrong.0, wrong.1),
+        credentials::Refused::Throttled(wait) => {
+            let mut response = refused(StatusCode::TOO_MANY_REQUESTS, "slow_down", "too many wrong secrets");
+            response.headers_mut().insert(RETRY_AFTER, wait.into());
+            response
+        }
+    }
 }
 
 pub(super) fn basic(headers: &HeaderMap) -> Option<(String, String)> {

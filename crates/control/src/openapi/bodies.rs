@@ -33,25 +33,25 @@ pub fn schemas() -> Vec<(String, Value)> {
     schemas.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect()
 }
 
-fn object(properties: Value, required: &[&str]) -> Value {
+pub(super) fn object(properties: Value, required: &[&str]) -> Value {
     let mut schema = json!({"type": "object", "required": required});
     schema["properties"] = properties;
     schema
 }
 
 /// An object that has all its properties.
-fn complete(properties: Value) -> Value {
+pub(super) fn complete(properties: Value) -> Value {
     let required: Vec<String> = properties.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
     object(properties, &required.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-fn array(items: Value) -> Value {
+pub(super) fn array(items: Value) -> Value {
     let mut schema = json!({"type": "array"});
     schema["items"] = items;
     schema
 }
 
-fn text(description: &str) -> Value {
+pub(super) fn text(description: &str) -> Value {
     json!({"type": "string", "description": description})
 }
 
@@ -59,7 +59,7 @@ fn counter(description: &str) -> Value {
     json!({"type": "integer", "minimum": 1, "description": description})
 }
 
-fn id() -> Value {
+pub(super) fn id() -> Value {
     json!({"type": "string", "format": "uuid"})
 }
 
@@ -144,21 +144,24 @@ fn rotation() -> Value {
 fn token_request() -> Value {
     let secret = json!({"type": "string", "writeOnly": true});
     let properties = json!({
-        "grant_type": {"enum": ["client_credentials", "password"]},
-        "client_id": text("The service account's name; `portunus-cli` for the password grant."),
+        "grant_type": {"enum": ["client_credentials", "password", "refresh_token"]},
+        "client_id": text("The service account's name; `portunus-cli` for people."),
         "client_secret": secret,
         "username": text("A user's name."),
         "password": secret,
+        "refresh_token": secret,
     });
     object(properties, &["grant_type"])
 }
 
 fn token() -> Value {
-    complete(json!({
+    let mut schema = complete(json!({
         "access_token": {"type": "string"},
         "token_type": {"const": "Bearer"},
         "expires_in": {"type": "integer", "description": "In seconds."},
-    }))
+    }));
+    schema["properties"]["refresh_token"] = text("For a person: what gets the next access token; good for one use.");
+    schema
 }
 
 fn token_error() -> Value {

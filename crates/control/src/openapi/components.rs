@@ -6,6 +6,9 @@ use super::operation::schema;
 use crate::api::error::CODES;
 use crate::api::page;
 
+/// Codes whose status is described under another code.
+const BESIDE: [&str; 1] = ["csrf_failed"];
+
 /// The refusals by their codes. An operation that is described has its method, so 405 is not among them.
 pub fn responses() -> Map<String, Value> {
     let response = |(status, code, title): &(u16, &str, &str)| {
@@ -23,7 +26,7 @@ pub fn responses() -> Map<String, Value> {
         }
         ((*code).to_owned(), response)
     };
-    CODES.iter().filter(|(status, ..)| *status != 405).map(response).collect()
+    CODES.iter().filter(|(status, code, _)| *status != 405 && !BESIDE.contains(code)).map(response).collect()
 }
 
 /// Headers of answers.
@@ -72,6 +75,18 @@ pub fn security_schemes() -> Value {
             "scheme": "bearer",
             "bearerFormat": "JWT",
             "description": "An access token of the token endpoint. What its account may do is looked up at each call.",
+        },
+        "session": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": "portunus_session",
+            "description": "The cookie of a session, which `POST /v1/login` sets.",
+        },
+        "csrf": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-CSRF-Token",
+            "description": "Beside the cookie of a session, with every call but GET: the value of the cookie `csrf_token`.",
         },
         "oauth2": {
             "type": "oauth2",

@@ -129,6 +129,15 @@ impl Operation {
         self
     }
 
+    /// Can be refused with these codes.
+    pub fn refuses_as(mut self, codes: &[&str]) -> Self {
+        for code in codes {
+            let (status, code, _) = CODES.iter().find(|(_, known, _)| known == code).expect("the code is in the table");
+            self = self.response(*status, json!({"$ref": format!("#/components/responses/{code}")}));
+        }
+        self
+    }
+
     fn response(mut self, status: u16, response: Value) -> Self {
         let all = self.0.entry("responses").or_insert_with(|| json!({}));
         all[status.to_string()] = response;

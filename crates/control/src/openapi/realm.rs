@@ -114,7 +114,8 @@ fn token() -> Operation {
     realm("issueToken", "Get an access token")
         .description(
             "For a service account: `grant_type=client_credentials` with `client_id` and `client_secret`, in the form or by \
-             basic authentication. For a person: `grant_type=password` with `client_id=portunus-cli`, `username` and `password`.",
+             basic authentication. For a person: `grant_type=password` with `client_id=portunus-cli`, `username` and `password`, \
+             which begins a session, and then `grant_type=refresh_token` with `refresh_token`.",
         )
         .public()
         .body_as(FORM, schema("TokenRequest"), Map::new())

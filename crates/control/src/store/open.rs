@@ -59,6 +59,7 @@ fn migrator() -> Migrator {
     let migrations = [
         (1, "store", include_str!("../../migrations/sqlite/0001_store.sql")),
         (2, "audit", include_str!("../../migrations/sqlite/0002_audit.sql")),
+        (3, "login", include_str!("../../migrations/sqlite/0003_login.sql")),
         (5, "oidc", include_str!("../../migrations/sqlite/0005_oidc.sql")),
     ];
     Migrator::with_migrations(

@@ -10,7 +10,7 @@ use portunus_gateway::problem::Problem;
 use portunus_gateway::snapshot::Snapshot;
 use portunus_gateway::snapshot::compiler::{self, Compiler, Fault, Undo};
 use serde_json::json;
-use sqlx::{QueryBuilder, SqliteConnection};
+use sqlx::{QueryBuilder, Row as _, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Duration, MissedTickBehavior, interval};
 
@@ -21,7 +21,7 @@ use super::stage::stage;
 use super::state::{self, StateWrite, Work};
 use super::write::{Write, write};
 use super::{Change, CommitError, Committed, Done, Job, Op, Outcome, StoreError};
-use crate::access::AccessTable;
+use crate::access::{AccessTable, AccountState};
 use crate::audit::chain::Head;
 use crate::audit::event::{Actor, NewEvent};
 
@@ -291,12 +291,21 @@ fn changes_accounts(waiting: &Waiting) -> bool {
 /// Who may do what, as the store has it.
 pub(super) async fn access_table(db: &mut SqliteConnection) -> sqlx::Result<AccessTable> {
     let mut query = QueryBuilder::new(COLUMNS);
-    query.push(" WHERE kind IN ('Role', 'User', 'ServiceAccount')");
+    query.push(" WHERE kind IN ('Role', 'User', 'ServiceAccount', 'Tenant')");
     let rows = read::all(&mut *db, query).await?;
-    let mut query = QueryBuilder::new(COLUMNS);
-    query.push(" WHERE kind = 'Tenant' AND name = ").push_bind(PLATFORM_TENANT);
-    let platform = read::all(&mut *db, query).await?.into_iter().find(|row| row.id == row.tenant_id).map(|row| row.id);
-    Ok(AccessTable::new(&rows, platform))
+    let mut tenants = rows.iter().filter(|row| row.kind.kind == "Tenant");
+    let platform = tenants.find(|row| row.name == PLATFORM_TENANT && row.id == row.tenant_id).map(|row| row.id);
+    let mut states = HashMap::new();
+    for row in
+        sqlx::query("SELECT account_id, generation, must_reset_password FROM account_state").fetch_all(db).await?
+    {
+        let id: &str = row.try_get("account_id")?;
+        let id = id.parse().map_err(|error: uuid::Error| sqlx::Error::Decode(error.into()))?;
+        let generation = row.try_get::<i64, _>("generation")? as u64;
+        let must_reset_password = row.try_get::<i64, _>("must_reset_password")? != 0;
+        states.insert(id, AccountState { generation, must_reset_password });
+    }
+    Ok(AccessTable::new(&rows, &states, platform))
 }
 
 /// Puts each fault where its author will look for it: at the document that was sent, or at the resource that it breaks.

@@ -62,7 +62,7 @@ impl Tokens {
     /// all that was proved with them are gone.
     pub async fn open(store: &Store, settings: TokenSettings) -> Result<Self, StoreError> {
         let epoch = epoch(settings.epoch_secret.as_deref());
-        let keep = keep(settings.lifetime);
+        let keep = keep(settings.longest);
         let secrets = store.keys.secrets.clone();
         let stored = store
             .transact(move |write| {
@@ -96,7 +96,7 @@ impl Tokens {
         let _turn = self.rotating.lock().await;
         let new = StoredKey::generate(&store.keys.secrets, clock::now().as_microsecond());
         let (kid, before) = (new.kid.clone(), self.keys.load().current.kid.clone());
-        let (epoch, keep) = (epoch(self.settings.epoch_secret.as_deref()), keep(self.lifetime));
+        let (epoch, keep) = (epoch(self.settings.epoch_secret.as_deref()), keep(self.settings.longest));
         let stored = store
             .transact(move |write| {
                 Box::pin(async move {
@@ -124,7 +124,7 @@ impl Tokens {
             self.rotate(store, Actor::system("tokens")).await?;
             return Ok(());
         }
-        let keep = keep(self.lifetime);
+        let keep = keep(self.settings.longest);
         let _turn = self.rotating.lock().await;
         let stored = store
             .transact(move |write| {
@@ -211,6 +211,8 @@ async fn prune(db: &mut SqliteConnection, before: i64) -> sqlx::Result<()> {
 /// D23: no token and no session outlives the secret that it was made under.
 async fn end_everything(db: &mut SqliteConnection) -> sqlx::Result<()> {
     sqlx::query("DELETE FROM signing_key").execute(&mut *db).await?;
-    sqlx::query("DELETE FROM oidc_login").execute(db).await?;
+    sqlx::query("DELETE FROM oidc_login").execute(&mut *db).await?;
+    sqlx::query("DELETE FROM session").execute(&mut *db).await?;
+    sqlx::query("DELETE FROM one_time_token").execute(db).await?;
     Ok(())
 }

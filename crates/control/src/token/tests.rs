@@ -9,7 +9,7 @@ use super::key::StoredKey;
 use super::*;
 
 fn settings() -> TokenSettings {
-    TokenSettings { public_url: "http://here".into(), lifetime: 300, key_days: 90, epoch_secret: None }
+    TokenSettings { public_url: "http://here".into(), lifetime: 300, longest: 300, key_days: 90, epoch_secret: None }
 }
 
 fn tokens_of(stored: &[StoredKey], secrets: &Keyring) -> Tokens {
@@ -32,6 +32,10 @@ fn tokens() -> Tokens {
     tokens_of(&[StoredKey::generate(&secrets, 1)], &secrets)
 }
 
+fn issue(by: &Tokens) -> String {
+    by.issue(&Account::without_rights(Uuid::now_v7(), 0), None, 300, &Recipient::default())
+}
+
 fn claims(of: &Tokens, token: &str) -> Claims {
     of.verify(token).expect("the token is good").claims
 }
@@ -44,7 +48,8 @@ fn account(tokens: &Tokens, token: &str) -> Result<Id, TokenError> {
 fn a_token_is_good_for_its_key_only() {
     let tokens = tokens();
     let id = Uuid::now_v7();
-    let token = tokens.issue(id, None);
+    let token = tokens.issue(&Account::without_rights(id, 3), None, 300, &Recipient::default());
+    assert_eq!(tokens.verify(&token).map(|verified| verified.generation), Ok(3));
     assert_eq!(account(&tokens, &token), Ok(id));
     assert_eq!(account(&self::tokens(), &token), Err(TokenError::Invalid));
     assert_eq!(account(&tokens, "eyJhbGciOiJub25lIn0.e30."), Err(TokenError::Invalid));
@@ -55,11 +60,11 @@ fn a_retired_key_still_checks_and_a_new_one_signs() {
     let secrets = secrets();
     let mut old = StoredKey::generate(&secrets, 1);
     let before = tokens_of(std::slice::from_ref(&old), &secrets);
-    let token = before.issue(Uuid::now_v7(), None);
+    let token = issue(&before);
     old.retired_at = Some(2);
     let after = tokens_of(&[old.clone(), StoredKey::generate(&secrets, 2)], &secrets);
     assert!(after.verify(&token).is_ok());
-    assert!(before.verify(&after.issue(Uuid::now_v7(), None)).is_err(), "the new key signs");
+    assert!(before.verify(&issue(&after)).is_err(), "the new key signs");
     let jwks: Value = serde_json::from_str(&after.jwks()).unwrap();
     assert_eq!(jwks["keys"].as_array().unwrap().len(), 2);
     assert_eq!(jwks["keys"][1]["kid"], json!(old.kid));
@@ -68,7 +73,7 @@ fn a_retired_key_still_checks_and_a_new_one_signs() {
 
 /// A token with a key of ours and other contents.
 fn forged(tokens: &Tokens, change: impl FnOnce(&mut Header, &mut Claims)) -> String {
-    let mut claims = claims(tokens, &tokens.issue(Uuid::now_v7(), None));
+    let mut claims = claims(tokens, &issue(tokens));
     let keys = tokens.keys.load();
     let mut header = Header::new(Algorithm::ES256);
     header.typ = Some(TYPE.to_owned());
@@ -102,7 +107,7 @@ fn type_issuer_audience_and_time_are_pinned() {
 #[test]
 fn the_public_key_is_no_shared_secret() {
     let tokens = tokens();
-    let claims = claims(&tokens, &tokens.issue(Uuid::now_v7(), None));
+    let claims = claims(&tokens, &issue(&tokens));
     let jwks: Value = serde_json::from_str(&tokens.jwks()).unwrap();
     for secret in [tokens.jwks().to_string(), jwks["keys"][0].to_string(), jwks["keys"][0]["x"].to_string()] {
         let mut header = Header::new(Algorithm::HS256);

@@ -13,6 +13,8 @@ use crate::fault::Faults;
 const MOST_WORKERS: usize = 1024;
 const LONGEST_DRAIN: u64 = 3600;
 const LONGEST_TOKEN: u64 = 86_400;
+/// 90 days.
+const LONGEST_REFRESH: u64 = 90 * 86_400;
 const SHORTEST_KEY: usize = 16;
 const SHORTEST_KEY_IN_PRODUCTION: usize = 32;
 
@@ -43,6 +45,15 @@ pub fn check(loaded: &mut Loaded, faults: &mut Faults) {
     for (key, value, range) in bounded(settings) {
         if !range.contains(&value) {
             fault(key, format!("{value} is not from {} to {}", range.start(), range.end()));
+        }
+    }
+    let lifetimes = [
+        ("auth_expire_time", settings.people_token_seconds(), LONGEST_TOKEN),
+        ("auth_refresh_expire_time", settings.refresh_token_seconds(), LONGEST_REFRESH),
+    ];
+    for (key, seconds, most) in lifetimes {
+        if !(1..=most).contains(&seconds) {
+            fault(key, format!("{seconds} seconds are not from 1 to {most}"));
         }
     }
     if let Some(path) = settings.drill_panic_path.as_ref().filter(|path| !path.starts_with('/')) {

@@ -89,6 +89,34 @@ words! {
     Metrics = "metrics",
 }
 
+words! {
+    /// The unit of a time.
+    TimeUnit, "one of seconds, minutes, hours, days, weeks",
+    /// 1 second.
+    Seconds = "seconds",
+    /// 60 seconds.
+    Minutes = "minutes",
+    /// 60 minutes.
+    Hours = "hours",
+    /// 24 hours.
+    Days = "days",
+    /// 7 days.
+    Weeks = "weeks",
+}
+
+impl TimeUnit {
+    /// How many seconds it has.
+    pub const fn seconds(self) -> u64 {
+        match self {
+            Self::Seconds => 1,
+            Self::Minutes => 60,
+            Self::Hours => 3_600,
+            Self::Days => 86_400,
+            Self::Weeks => 604_800,
+        }
+    }
+}
+
 impl Setting for BTreeSet<Expose> {
     const EXPECTS: &'static str = "a list of health and metrics, or all, or none";
 

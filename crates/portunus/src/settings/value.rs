@@ -100,6 +100,26 @@ impl Setting for String {
     }
 }
 
+impl Setting for bool {
+    const EXPECTS: &'static str = "true or false";
+
+    fn parse(raw: &Raw) -> Result<Self, String> {
+        scalar(raw, |text| match text.to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Some(true),
+            "false" | "0" | "no" | "off" => Some(false),
+            _ => None,
+        })
+    }
+
+    fn json(&self) -> Value {
+        (*self).into()
+    }
+
+    fn schema() -> Value {
+        json!({"type": "boolean"})
+    }
+}
+
 impl Setting for PathBuf {
     const EXPECTS: &'static str = "a path";
 

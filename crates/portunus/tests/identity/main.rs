@@ -3,6 +3,7 @@
 //! Each test starts a process of its own with its own data folder, as those in `it` do.
 
 mod audit;
+mod login;
 mod oidc_provider;
 mod secrets;
 

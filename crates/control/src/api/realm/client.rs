@@ -6,14 +6,14 @@ use std::sync::Arc;
 use axum::extract::Form;
 use axum::extract::rejection::FormRejection;
 use axum::http::StatusCode;
-use axum::http::header::{HeaderMap, RETRY_AFTER};
+use axum::http::header::HeaderMap;
 use axum::response::Response;
 
-use super::super::token::{PUBLIC_CLIENT, basic, refused};
+use super::super::token::{PUBLIC_CLIENT, basic, not_taken, refused};
 use crate::access::{Account, AccountKind};
 use crate::control::Control;
-use crate::password;
-use crate::serve::Peer;
+use crate::login::{Arrival, credentials};
+use crate::principal::Origin;
 
 /// A form of the provider's endpoints.
 pub type Fields = Result<Form<HashMap<String, String>>, FormRejection>;
@@ -39,7 +39,7 @@ impl Client {
 /// The fields of a form with the client that sent it, or the refusal.
 pub async fn authenticate(
     control: &Control,
-    peer: Peer,
+    origin: &Origin,
     headers: &HeaderMap,
     form: Fields,
 ) -> Result<(HashMap<String, String>, Client), Box<Response>> {
@@ -54,24 +54,16 @@ pub async fn authenticate(
         }
         return Err(Box::new(unknown()));
     };
-    let address = peer.0.ip();
-    if let Some(wait) = control.throttle.is_guessing(address, &name) {
-        let mut response =
-            refused(StatusCode::TOO_MANY_REQUESTS, "slow_down", "too many wrong secrets from this address");
-        response.headers_mut().insert(RETRY_AFTER, wait.into());
-        return Err(Box::new(response));
-    }
-    let account = control.store.access.load().named(AccountKind::ServiceAccount, &name).cloned();
-    let hash = account.as_ref().and_then(|account| account.secret_hash.clone());
-    match (password::verify(hash, secret).await, account) {
-        (true, Some(account)) => Ok((form, Client::Confidential(account))),
-        _ => {
-            control.throttle.guessed_wrong(address, &name);
-            Err(Box::new(unknown()))
-        }
+    let arrival = Arrival::new(origin, headers);
+    match credentials::check(control, AccountKind::ServiceAccount, &name, secret, &arrival).await {
+        Ok(account) => Ok((form, Client::Confidential(account))),
+        Err(error) => Err(Box::new(not_taken(error, UNKNOWN))),
     }
 }
 
+/// What is said of a client that is not taken.
+const UNKNOWN: (&str, &str) = ("invalid_client", "the client or its secret is not known");
+
 fn unknown() -> Response {
-    refused(StatusCode::UNAUTHORIZED, "invalid_client", "the client or its secret is not known")
+    refused(StatusCode::UNAUTHORIZED, UNKNOWN.0, UNKNOWN.1)
 }

@@ -15,18 +15,16 @@ use super::Realm;
 use super::client::{Client, Fields, authenticate};
 use crate::access::Account;
 use crate::control::Control;
-use crate::serve::Peer;
 
 /// `POST /realms/{realm}/protocol/openid-connect/token/introspect`.
 pub async fn introspect(
     State(control): State<Arc<Control>>,
     Realm(_): Realm,
-    Extension(peer): Extension<Peer>,
     Extension(identity): Extension<Identity>,
     headers: HeaderMap,
     form: Fields,
 ) -> Response {
-    let (form, client) = match authenticate(&control, peer, &headers, form).await {
+    let (form, client) = match authenticate(&control, &identity.origin, &headers, form).await {
         Ok(known) => known,
         Err(refusal) => return *refusal,
     };
@@ -37,7 +35,7 @@ pub async fn introspect(
     let Some(token) = form.get("token") else {
         return refused(StatusCode::BAD_REQUEST, "invalid_request", "`token` is missing");
     };
-    let answer = match of_access_token(&control, token, &identity.origin) {
+    let answer = match of_access_token(&control, token, &identity.origin).await {
         Ok(principal) if may_see(&control, &client, &principal.account) => {
             describe(&control, token, &principal.account)
         }

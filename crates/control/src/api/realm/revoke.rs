@@ -13,19 +13,17 @@ use super::super::token::refused;
 use super::Realm;
 use super::client::{Fields, authenticate};
 use crate::control::Control;
-use crate::serve::Peer;
 use crate::token::revoked::Revocation;
 
 /// `POST /realms/{realm}/protocol/openid-connect/revoke`. A token that is none is no fault (section 2.2).
 pub async fn revoke(
     State(control): State<Arc<Control>>,
     Realm(_): Realm,
-    Extension(peer): Extension<Peer>,
     Extension(identity): Extension<Identity>,
     headers: HeaderMap,
     form: Fields,
 ) -> Response {
-    let (form, client) = match authenticate(&control, peer, &headers, form).await {
+    let (form, client) = match authenticate(&control, &identity.origin, &headers, form).await {
         Ok(known) => known,
         Err(refusal) => return *refusal,
     };
@@ -37,7 +35,7 @@ pub async fn revoke(
         let text = "the token was issued to another client";
         return refused(StatusCode::BAD_REQUEST, "unauthorized_client", text);
     }
-    let actor = match of_access_token(&control, token, &identity.origin) {
+    let actor = match of_access_token(&control, token, &identity.origin).await {
         Ok(principal) => principal.actor(),
         // The account is gone or locked, so the token is dead already.
         Err(_) => return StatusCode::OK.into_response(),
