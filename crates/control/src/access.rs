@@ -87,7 +87,7 @@ pub const OTHER_NOUNS: &[(&str, &str)] = &[
     ("session", "`read`: who is logged in; `delete`: end sessions and tokens of others"),
     ("approval", "`read`: requests for approval; `write`: approve and reject them"),
     ("realm", "`read`: export users, roles and clients with their sealed secrets; `write`: import them"),
-    ("secret", "`write`: change the keys that secrets are sealed with"),
+    ("secret", "`write`: change the keys that secrets are sealed with, and export secrets sealed"),
 ];
 
 /// Every noun, in order.

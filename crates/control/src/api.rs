@@ -18,6 +18,7 @@ pub mod page;
 pub mod realm;
 pub mod resources;
 pub mod routes;
+pub mod secrets;
 pub mod throttle;
 pub mod token;
 
@@ -59,6 +60,7 @@ pub fn routes() -> Routes {
             routing::post(apply::apply).layer(DefaultBodyLimit::max(LARGEST_APPLY)),
         )
         .get("/v1/export", Manifests(Read), export::export)
+        .post("/v1/secrets/rotate", permission("secret", Write), secrets::rotate)
         .get("/v1/tenants", permission(TENANT, Read), resources::tenants::list)
         .post("/v1/tenants", permission(TENANT, Write), resources::tenants::create)
         .get("/v1/tenants/{tenant}", permission(TENANT, Read), resources::tenants::get)

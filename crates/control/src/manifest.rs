@@ -208,10 +208,22 @@ fn each_reference(kind: &KindInfo, spec: &mut Value, mut change: impl FnMut(Stri
     }
 }
 
+/// How secrets stand in an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secrets {
+    /// As marks, which say that the secret stays as it is.
+    Marked,
+    /// As they are kept: sealed.
+    Sealed,
+}
+
 /// The manifest of a stored resource, without hidden fields. A reference is written as the name that `name_of` knows for
 /// the id, or else as the id.
-pub fn render(row: &Row, tenant_name: &str, name_of: &dyn Fn(Id) -> Option<String>) -> Value {
-    let mut spec = Value::Object(row.visible());
+pub fn render(row: &Row, tenant_name: &str, secrets: Secrets, name_of: &dyn Fn(Id) -> Option<String>) -> Value {
+    let mut spec = Value::Object(match secrets {
+        Secrets::Marked => row.visible(),
+        Secrets::Sealed => row.kind.show_sealed(&row.spec),
+    });
     each_reference(row.kind, &mut spec, |_, _, id| name_of(id.parse().ok()?));
     json!({
         "apiVersion": API_VERSION,

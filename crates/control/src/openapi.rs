@@ -1,7 +1,6 @@
 //! The OpenAPI 3.1 document of the control plane's API, made from the kinds, the policy types and the refusals.
 //!
-//! A new kind is in it without further code. What is not CRUD is described in [`service`], [`login`], [`realm`] and
-//! [`stoa`].
+//! A new kind is in it without further code. What is not CRUD has a file of its own, such as [`login`] and [`secrets`].
 
 mod bodies;
 mod components;
@@ -12,6 +11,7 @@ mod operation;
 mod realm;
 mod resources;
 pub(crate) mod schema;
+mod secrets;
 mod service;
 mod stoa;
 
@@ -26,11 +26,13 @@ type Operations = Vec<(String, &'static str, Operation)>;
 
 /// The document.
 pub fn document() -> Value {
-    let mut schemas = Schemas::new([bodies::schemas(), login::schemas(), realm::schemas(), stoa::schemas()].concat());
+    let own = [bodies::schemas(), login::schemas(), realm::schemas(), secrets::schemas(), stoa::schemas()];
+    let mut schemas = Schemas::new(own.concat());
     forms::add_resource(&mut schemas);
     let mut operations = service::operations();
     operations.extend(realm::operations());
     operations.extend(login::operations());
+    operations.extend(secrets::operations());
     for kind in resource::all() {
         operations.extend(resources::operations(kind));
         forms::add_kind(&mut schemas, kind);
@@ -67,7 +69,8 @@ fn tags() -> Vec<Value> {
         .chain(&login::TAGS)
         .map(|(name, description)| json!({"name": name, "description": description}));
     let kinds = resource::all().map(|kind| json!({"name": kind.plural, "description": kind.description()}));
-    let last = [realm::TAG, stoa::TAG].map(|(name, description)| json!({"name": name, "description": description}));
+    let last = [realm::TAG, secrets::TAG, stoa::TAG]
+        .map(|(name, description)| json!({"name": name, "description": description}));
     own.chain(kinds).chain(last).collect()
 }
 

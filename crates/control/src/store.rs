@@ -7,6 +7,7 @@ mod events;
 pub mod keys;
 pub mod open;
 pub mod read;
+pub mod rotation;
 pub mod row;
 mod stage;
 pub mod state;

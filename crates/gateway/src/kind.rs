@@ -191,7 +191,16 @@ impl KindInfo {
     pub fn show(&self, spec: &Value) -> Map<String, Value> {
         let mut shown = spec.clone();
         field::mask(self.secrets, &mut shown);
-        let mut fields = match shown {
+        self.without_hidden(shown)
+    }
+
+    /// The same with secrets as they are kept, sealed, for an export that can be applied where they are gone.
+    pub fn show_sealed(&self, spec: &Value) -> Map<String, Value> {
+        self.without_hidden(spec.clone())
+    }
+
+    fn without_hidden(&self, spec: Value) -> Map<String, Value> {
+        let mut fields = match spec {
             Value::Object(fields) => fields,
             _ => Map::new(),
         };

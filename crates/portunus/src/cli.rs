@@ -21,6 +21,7 @@ macro_rules! commands {
             Delete => delete,
             Export => export,
             Keys => keys,
+            Secrets => secrets,
             Health => health,
             Config => config,
             Completion => completion,

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use super::caller::Caller;
 use super::error::ApiError;
 use crate::access::{Permission, Verb};
+use crate::audit::event::NewEvent;
 use crate::control::Control;
-use crate::manifest;
+use crate::manifest::{self, Secrets};
 use crate::resource;
 use crate::store::read::Filter;
 use crate::store::row::Row;
@@ -26,8 +27,16 @@ pub async fn export(
 ) -> Result<Response, ApiError> {
     let kinds = kinds(parameters.remove("kind"))?;
     let tenant = parameters.remove("tenant");
+    let secrets = secrets(parameters.remove("secrets").as_deref())?;
     if let Some(other) = parameters.keys().next() {
-        return Err(ApiError::bad_request(format!("unknown query parameter `{other}`; there are kind and tenant")));
+        return Err(ApiError::bad_request(format!(
+            "unknown query parameter `{other}`; there are kind, tenant and secrets"
+        )));
+    }
+    if secrets == Secrets::Sealed {
+        caller.needs_everywhere(Permission::new("secret", Verb::Write))?;
+        let event = NewEvent::new(caller.0.actor(), "secret.exported");
+        control.store.record(vec![event]).await.map_err(ApiError::store)?;
     }
     let mut rows = Vec::new();
     for kind in kinds {
@@ -44,9 +53,20 @@ pub async fn export(
     let unknown = String::new();
     let manifests: Vec<Value> = rows
         .iter()
-        .map(|row| manifest::render(row, names.get(&row.tenant_id).unwrap_or(&unknown), &|id| names.get(&id).cloned()))
+        .map(|row| {
+            let tenant = names.get(&row.tenant_id).unwrap_or(&unknown);
+            manifest::render(row, tenant, secrets, &|id| names.get(&id).cloned())
+        })
         .collect();
     Ok(Json(json!({ "manifests": manifests })).into_response())
+}
+
+fn secrets(text: Option<&str>) -> Result<Secrets, ApiError> {
+    match text {
+        None => Ok(Secrets::Marked),
+        Some("sealed") => Ok(Secrets::Sealed),
+        Some(other) => Err(ApiError::bad_request(format!("`secrets` is sealed or left out, and {other:?} is neither"))),
+    }
 }
 
 fn kinds(list: Option<String>) -> Result<Vec<&'static KindInfo>, ApiError> {

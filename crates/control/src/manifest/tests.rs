@@ -85,7 +85,7 @@ fn a_rendered_resource_is_a_manifest_again() {
         created_at: 0,
         updated_at: 0,
     };
-    let rendered = render(&row, "default", &|id| (id == role).then(|| "reader".to_owned()));
+    let rendered = render(&row, "default", Secrets::Marked, &|id| (id == role).then(|| "reader".to_owned()));
     let expected = format!(
         "{{\"apiVersion\":\"portunus.dev/v1\",\"kind\":\"User\",\"metadata\":{{\"tenant\":\"default\",\"name\":\"ada\"}},\
          \"spec\":{{\"email\":\"ada@example.com\",\"roles\":[\"reader\",\"{unknown}\"]}}}}"

@@ -109,6 +109,8 @@ fn export() -> Operation {
             "style": "form", "explode": false, "schema": {"type": "array", "items": {"enum": kinds}}}))
         .parameter(json!({"name": "tenant", "in": "query", "description": "Only this tenant, by id or name.",
             "schema": {"type": "string"}}))
+        .parameter(json!({"name": "secrets", "in": "query", "schema": {"const": "sealed"},
+            "description": "Write secrets sealed, for this store alone, instead of as marks. Needs `secret:write` everywhere."}))
         .answers(200, "Ready to be applied.", schema("Manifests"))
         .refuses(&[400, 404, 503])
 }

@@ -11,6 +11,7 @@ use portunus_gateway::secret::reference::References;
 use portunus_gateway::secret::{Key, Keyring, derive, random_key};
 use sqlx::{Row as _, SqliteConnection};
 use thiserror::Error;
+use tokio::sync::Mutex;
 
 use crate::audit::chain::SealKey;
 
@@ -20,13 +21,15 @@ const SECRETS: &str = "secrets";
 const AUDIT: &str = "audit";
 
 /// The operator's key: the current one, and earlier ones that still open what they sealed.
-pub struct MasterKeys(Vec<(String, Key)>);
+#[derive(Clone)]
+pub struct MasterKeys(Arc<Vec<(String, Key)>>);
 
 impl MasterKeys {
     /// The keys of these secrets, the current one first.
     pub fn new(current: &[u8], previous: &[&[u8]]) -> Self {
         let all = std::iter::once(current).chain(previous.iter().copied());
-        Self(all.map(|secret| (fingerprint(secret), Key::derived(secret, "portunus key encryption v1"))).collect())
+        let keys = all.map(|secret| (fingerprint(secret), Key::derived(secret, "portunus key encryption v1")));
+        Self(Arc::new(keys.collect()))
     }
 
     fn current(&self) -> &(String, Key) {
@@ -46,6 +49,41 @@ pub struct StoreKeys {
     pub secrets: Arc<Keyring>,
     /// Seals the audit chain.
     pub audit: SealKey,
+    /// What the keys themselves are sealed under.
+    masters: MasterKeys,
+    /// Held while the keys for secrets change.
+    pub(super) rotating: Arc<Mutex<()>>,
+}
+
+impl StoreKeys {
+    /// Makes a data key that seals from now on, and retires the others; the ids of those. Only the store knows of it until
+    /// [`Self::reread`].
+    pub(super) async fn succeed(&self, db: &mut SqliteConnection, now: i64) -> sqlx::Result<(String, Vec<String>)> {
+        sqlx::query("UPDATE data_key SET retired_at = $1 WHERE purpose = $2 AND retired_at IS NULL")
+            .bind(now)
+            .bind(SECRETS)
+            .execute(&mut *db)
+            .await?;
+        let retired = sqlx::query_scalar("SELECT id FROM data_key WHERE purpose = $1").bind(SECRETS);
+        let retired = retired.fetch_all(&mut *db).await?;
+        let (id, _) = add(db, &self.masters, SECRETS).await?;
+        Ok((id, retired))
+    }
+
+    /// Seals with the key that is current in the store by now.
+    pub(super) async fn reread(&self, db: &mut SqliteConnection) -> Result<(), KeyError> {
+        let loaded = read(db, &self.masters, false).await?;
+        let current = loaded.current.ok_or(KeyError::OtherMaster)?;
+        self.secrets.replace(loaded.secrets, &current);
+        Ok(())
+    }
+}
+
+/// What lies in the store.
+struct Loaded {
+    secrets: Vec<(String, Key)>,
+    current: Option<String>,
+    audit: Option<SealKey>,
 }
 
 /// Why the keys cannot be used.
@@ -67,6 +105,27 @@ pub async fn load(
     references: References,
     may_write: bool,
 ) -> Result<StoreKeys, KeyError> {
+    let Loaded { mut secrets, current, audit } = read(db, masters, may_write).await?;
+    let current = match current {
+        Some(id) => id,
+        None => {
+            let (id, bytes) = add(db, masters, SECRETS).await?;
+            secrets.push((id.clone(), Key::new(&bytes)));
+            id
+        }
+    };
+    let audit = match audit {
+        Some(key) => key,
+        None => {
+            let (id, bytes) = add(db, masters, AUDIT).await?;
+            SealKey::new(&id, &bytes)
+        }
+    };
+    let secrets = Keyring::new(secrets, &current, references);
+    Ok(StoreKeys { secrets, audit, masters: masters.clone(), rotating: Arc::default() })
+}
+
+async fn read(db: &mut SqliteConnection, masters: &MasterKeys, may_write: bool) -> Result<Loaded, KeyError> {
     let mut secrets = Vec::new();
     let mut current = None;
     let mut audit = None;
@@ -94,22 +153,7 @@ pub async fn load(
             }
         }
     }
-    let current = match current {
-        Some(id) => id,
-        None => {
-            let (id, bytes) = add(db, masters, SECRETS).await?;
-            secrets.push((id.clone(), Key::new(&bytes)));
-            id
-        }
-    };
-    let audit = match audit {
-        Some(key) => key,
-        None => {
-            let (id, bytes) = add(db, masters, AUDIT).await?;
-            SealKey::new(&id, &bytes)
-        }
-    };
-    Ok(StoreKeys { secrets: Keyring::new(secrets, &current, references), audit })
+    Ok(Loaded { secrets, current, audit })
 }
 
 fn wrapping(purpose: &str, id: &str) -> String {

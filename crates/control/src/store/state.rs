@@ -4,6 +4,7 @@
 use std::any::Any;
 
 use futures_util::future::BoxFuture;
+use portunus_gateway::config::AnyEntry;
 use sqlx::SqliteConnection;
 
 use crate::audit::event::NewEvent;
@@ -22,8 +23,19 @@ pub struct StateWrite<'c> {
     pub events: &'c mut Vec<NewEvent>,
     /// Set it to have the table of accounts read again afterwards.
     pub accounts_changed: &'c mut bool,
+    /// What is to be done once it is on disk.
+    pub after: &'c mut After,
     /// The time of the transaction, in microseconds since 1970.
     pub now: i64,
+}
+
+/// What the writer does for a piece of work once it is on disk.
+#[derive(Default)]
+pub struct After {
+    /// Takes over entries in which nothing but the sealing of secrets differs.
+    pub resealed: Vec<AnyEntry>,
+    /// Moves everything from the write-ahead log to the database, and leaves the log empty.
+    pub empty_log: bool,
 }
 
 /// Hides the type of what a piece of work makes.

@@ -18,7 +18,7 @@ use super::events::Chain;
 use super::keys::StoreKeys;
 use super::read::{self, COLUMNS};
 use super::stage::stage;
-use super::state::{self, StateWrite, Work};
+use super::state::{self, After, StateWrite, Work};
 use super::write::{Write, write};
 use super::{Change, CommitError, Committed, Done, Job, Op, Outcome, StoreError};
 use crate::access::{AccessTable, AccountState};
@@ -99,6 +99,7 @@ impl Writer {
         let before = Before { revision: self.revision, head: self.chain.head.clone() };
         let mut done: Vec<Waiting> = Vec::new();
         let mut accounts_changed = false;
+        let mut after = After::default();
         let mut failed = match sqlx::query("BEGIN IMMEDIATE").execute(&mut self.db).await {
             Ok(_) => None,
             Err(error) => Some(error.to_string()),
@@ -117,7 +118,7 @@ impl Writer {
                     }
                     Err(refused) => drop(answer.send(Err(refused))),
                 },
-                Job::State { work, answer } => match self.state(work, &mut accounts_changed).await {
+                Job::State { work, answer } => match self.state(work, &mut accounts_changed, &mut after).await {
                     Ok(made) => done.push(Waiting::State(answer, made)),
                     Err(error) => {
                         let _ = answer.send(Err(StoreError(error.to_string())));
@@ -136,6 +137,7 @@ impl Writer {
             return;
         }
         self.chain.people.keep();
+        self.tidy(after).await;
         accounts_changed |= done.iter().any(changes_accounts);
         if accounts_changed {
             self.refresh_access().await;
@@ -150,6 +152,17 @@ impl Writer {
                 }
                 Waiting::State(answer, made) => drop(answer.send(Ok(made))),
             }
+        }
+    }
+
+    /// Does what a transaction has asked for, now that it is on disk.
+    async fn tidy(&mut self, after: After) {
+        self.compiler.take_resealed(after.resealed);
+        if after.empty_log
+            && let Err(error) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut self.db).await
+        {
+            // It shrinks at the next chance; what was deleted cannot be opened any more.
+            tracing::warn!(target: "control", %error, "the write-ahead log could not be emptied");
         }
     }
 
@@ -181,11 +194,12 @@ impl Writer {
     }
 
     /// Does a piece of work. An error leaves the savepoint for the caller to go back to.
-    async fn state(&mut self, work: Work, accounts_changed: &mut bool) -> sqlx::Result<state::Done> {
+    async fn state(&mut self, work: Work, accounts_changed: &mut bool, after: &mut After) -> sqlx::Result<state::Done> {
         let now = clock::now().as_microsecond();
         sqlx::query("SAVEPOINT work").execute(&mut self.db).await?;
         let mut events = Vec::new();
-        let write = StateWrite { db: &mut self.db, events: &mut events, accounts_changed, now };
+        let mut own = After::default();
+        let write = StateWrite { db: &mut self.db, events: &mut events, accounts_changed, after: &mut own, now };
         let made = work(write).await?;
         let head = self.chain.head.clone();
         let platform = self.access.load().platform;
@@ -196,6 +210,8 @@ impl Writer {
             return Err(error);
         }
         sqlx::query("RELEASE work").execute(&mut self.db).await?;
+        after.resealed.append(&mut own.resealed);
+        after.empty_log |= own.empty_log;
         Ok(made)
     }
 

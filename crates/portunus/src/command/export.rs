@@ -12,11 +12,13 @@ use crate::output::{self, Format};
 use portunus_control::yaml;
 
 const AFTER_HELP: &str = "\
-The output can be applied as it is. No key and no password is in it.
+The output can be applied as it is. No key and no password is in it: secrets are marks, which say that the secret stays as
+it is. With `--secrets sealed` they are in it encrypted, and the same store opens them again.
 
 Examples:
   portunus export > everything.yaml
   portunus export --kind Api,Policy --tenant acme
+  portunus export --secrets sealed > everything-sealed.yaml
   portunus export -o json";
 
 /// Print the configuration as manifests
@@ -29,6 +31,16 @@ pub struct Args {
     /// Only this tenant, by name or id
     #[arg(short, long)]
     tenant: Option<String>,
+    /// How secrets stand in it; without this, as marks
+    #[arg(long, value_enum, value_name = "HOW")]
+    secrets: Option<Secrets>,
+}
+
+/// How secrets stand in an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Secrets {
+    /// Encrypted, for this store alone
+    Sealed,
 }
 
 /// Fetches and prints; several YAML documents unless another form is asked for.
@@ -40,6 +52,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
             query.push(("kind", args.kinds.join(",")));
         }
         query.extend(args.tenant.iter().map(|tenant| ("tenant", tenant.clone())));
+        query.extend(args.secrets.map(|Secrets::Sealed| ("secrets", "sealed".to_owned())));
         let answer = client.get(&["v1", "export"], &query).await?;
         let manifests = answer["manifests"].as_array().context("the answer lists no manifests")?;
         match context.output {

@@ -1,7 +1,9 @@
 //! Secrets of resources: sealed in the store, shown as marks, used where they belong.
 
 mod operator_key;
+mod redaction;
 mod references;
+mod rotation;
 mod upstreams;
 
 use std::fs;

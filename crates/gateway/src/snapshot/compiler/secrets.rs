@@ -66,6 +66,13 @@ impl Compiler {
         }
         is_changed
     }
+
+    /// Takes entries over in which nothing but the sealing of secrets differs, so that what was compiled stays right.
+    pub fn take_resealed(&mut self, entries: impl IntoIterator<Item = AnyEntry>) {
+        for entry in entries {
+            self.tables.put(entry);
+        }
+    }
 }
 
 /// The upstream that an entry describes.
