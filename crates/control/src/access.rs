@@ -1,5 +1,7 @@
 //! Who may do what: permissions, principals, and the one function that says yes.
 
+pub mod step_up;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use serde::Deserialize;
 use crate::resource;
 use crate::resource::user::AccountStatus;
 use crate::store::row::Row;
+use step_up::{Policy, SecondFactor};
 
 /// What can be done to a kind of resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,6 +175,8 @@ pub struct Account {
     pub generation: u64,
     /// Whether its password must be set anew before it can log in.
     pub must_reset_password: bool,
+    /// What holds for it about second factors.
+    pub second_factor: SecondFactor,
     grants: Vec<Grant>,
 }
 
@@ -215,6 +220,8 @@ pub struct AccountState {
     pub generation: u64,
     /// See [`Account::must_reset_password`].
     pub must_reset_password: bool,
+    /// Whether a person has a second factor that was shown to work.
+    pub has_factor: bool,
 }
 
 #[derive(Deserialize)]
@@ -230,6 +237,7 @@ impl AccessTable {
             .filter(|row| row.kind.kind == "Role")
             .filter_map(|row| Some((row.id, (row, RoleSpec::deserialize(&row.spec).ok()?))))
             .collect();
+        let policy = Policy::among(rows, platform);
         let accounts = rows.iter().filter_map(|row| {
             let kind = match row.kind.kind {
                 "User" => AccountKind::User,
@@ -240,7 +248,7 @@ impl AccessTable {
             if spec.status == AccountStatus::Locked {
                 return None;
             }
-            let grants = spec
+            let grants: Vec<Grant> = spec
                 .roles
                 .iter()
                 .filter_map(|id| roles.get(id))
@@ -251,6 +259,11 @@ impl AccessTable {
                 })
                 .collect();
             let state = states.get(&row.id).copied().unwrap_or_default();
+            let second_factor = SecondFactor {
+                has_one: state.has_factor,
+                must_have_one: kind == AccountKind::User && policy.asks(&grants),
+                fresh: policy.fresh(),
+            };
             let account = Account {
                 id: row.id,
                 kind,
@@ -260,6 +273,7 @@ impl AccessTable {
                 secret_hash: spec.secret_hash,
                 generation: state.generation,
                 must_reset_password: state.must_reset_password,
+                second_factor,
                 grants,
             };
             Some((row.id, Arc::new(account)))
@@ -338,6 +352,7 @@ impl Account {
             secret_hash: None,
             generation,
             must_reset_password: false,
+            second_factor: SecondFactor { has_one: false, must_have_one: false, fresh: 0 },
             grants: Vec::new(),
         }
     }

@@ -14,6 +14,7 @@ pub mod idempotency;
 pub mod identify;
 pub mod login;
 pub mod meta;
+pub mod mfa;
 pub mod page;
 pub mod realm;
 pub mod resources;
@@ -79,6 +80,7 @@ pub fn routes() -> Routes {
         .get("/v1/tenants/{tenant}/{plural}/{id}/history", Kind(Read), history::of_resource)
         .post("/v1/tenants/{tenant}/{plural}/{id}/{action}", Kind(Write), actions::act)
         .merge(login::routes())
+        .merge(mfa::routes())
         .merge(dialect::routes())
 }
 

@@ -7,6 +7,7 @@ use portunus_gateway::telemetry::metrics::Metrics;
 
 use crate::api::idempotency::Replies;
 use crate::api::throttle::Throttle;
+use crate::mfa::Factors;
 use crate::store::Store;
 use crate::token::Tokens;
 
@@ -15,6 +16,8 @@ use crate::token::Tokens;
 pub struct ControlSettings {
     /// Peers whose `X-Forwarded-*` are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// The address that browsers reach the control listener at.
+    pub public_url: String,
     /// Whether browsers reach Portunus by HTTPS alone, so that cookies are for nothing else.
     pub https_enabled: bool,
     /// How many seconds the access token of a person lives.
@@ -39,6 +42,8 @@ pub struct Control {
     pub replies: Replies,
     /// How often may be called, and how often a password may be guessed.
     pub throttle: Throttle,
+    /// What second factors are checked with.
+    pub factors: Factors,
     /// What the operator chose.
     pub settings: ControlSettings,
 }
@@ -47,6 +52,7 @@ impl Control {
     /// The control plane over an open store.
     pub fn new(store: Store, tokens: Tokens, metrics: Arc<Metrics>, settings: ControlSettings) -> Arc<Self> {
         let (replies, throttle) = (Replies::default(), Throttle::default());
-        Arc::new(Self { store, tokens, metrics, replies, throttle, settings })
+        let factors = Factors::new(store.keys.secrets.clone(), &settings.public_url);
+        Arc::new(Self { store, tokens, metrics, replies, throttle, factors, settings })
     }
 }

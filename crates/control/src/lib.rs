@@ -13,6 +13,7 @@ pub mod docs;
 pub mod lifecycle;
 pub mod login;
 pub mod manifest;
+pub mod mfa;
 pub mod openapi;
 pub mod password;
 pub mod principal;

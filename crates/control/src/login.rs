@@ -31,6 +31,12 @@ use session::Session;
 /// The most characters that are kept of what a client says it is.
 const LONGEST_USER_AGENT: usize = 200;
 
+/// A login by password.
+pub const PASSWORD: &str = "password";
+
+/// Second factors.
+const FACTORS: [&str; 3] = ["totp", "webauthn", "backup_code"];
+
 /// Microseconds in a second.
 pub const SECOND: i64 = 1_000_000;
 
@@ -101,6 +107,11 @@ pub async fn begin(
     arrival: &Arrival,
     methods: &[&str],
 ) -> Result<Started, ApiError> {
+    let has_shown_factor = methods.iter().any(|method| FACTORS.contains(method));
+    if account.second_factor.has_one && !has_shown_factor && methods.contains(&PASSWORD) {
+        // Whoever logs somebody in asks for the factor before; nobody gets past it by forgetting to.
+        return Err(ApiError::second_factor_refused());
+    }
     let cookie = api_key::random_text(43);
     let id = Uuid::now_v7();
     let new = session::New {
@@ -110,6 +121,7 @@ pub async fn begin(
         methods: methods.iter().map(|method| (*method).to_owned()).collect(),
         seconds: control.settings.session_seconds,
         idle_seconds: control.settings.session_idle_seconds,
+        is_stepped_up: has_shown_factor,
         arrival: arrival.clone(),
     };
     let refresh = RefreshToken::random();

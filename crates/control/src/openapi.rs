@@ -7,6 +7,7 @@ mod components;
 pub(crate) mod example;
 mod forms;
 mod login;
+mod mfa;
 mod operation;
 mod realm;
 mod resources;
@@ -26,13 +27,15 @@ type Operations = Vec<(String, &'static str, Operation)>;
 
 /// The document.
 pub fn document() -> Value {
-    let own = [bodies::schemas(), login::schemas(), realm::schemas(), secrets::schemas(), stoa::schemas()];
+    let own =
+        [bodies::schemas(), login::schemas(), mfa::schemas(), realm::schemas(), secrets::schemas(), stoa::schemas()];
     let mut schemas = Schemas::new(own.concat());
     forms::add_resource(&mut schemas);
     let mut operations = service::operations();
     operations.extend(realm::operations());
     operations.extend(login::operations());
     operations.extend(secrets::operations());
+    operations.extend(mfa::operations());
     for kind in resource::all() {
         operations.extend(resources::operations(kind));
         forms::add_kind(&mut schemas, kind);
@@ -67,6 +70,7 @@ fn tags() -> Vec<Value> {
     let own = service::TAGS
         .iter()
         .chain(&login::TAGS)
+        .chain(&mfa::TAGS)
         .map(|(name, description)| json!({"name": name, "description": description}));
     let kinds = resource::all().map(|kind| json!({"name": kind.plural, "description": kind.description()}));
     let last = [realm::TAG, secrets::TAG, stoa::TAG]

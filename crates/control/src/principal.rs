@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use portunus_gateway::clock;
 use portunus_gateway::kind::Id;
 
 use crate::access::{Account, AccountKind, Permission, covers};
@@ -37,6 +38,13 @@ impl Proof {
         match self {
             Self::AccessToken { session: Some(session), .. } | Self::Session(session) => format!("session:{session}"),
             Self::AccessToken { id, session: None } => format!("access-token:{id}"),
+        }
+    }
+
+    /// Whether somebody logged in for it, so that they can be asked for more.
+    pub fn is_of_a_login(&self) -> bool {
+        match self {
+            Self::AccessToken { .. } | Self::Session(_) => true,
         }
     }
 
@@ -88,6 +96,23 @@ impl Principal {
     pub fn covers(&self, permissions: &[String], tenant_id: Option<Id>) -> bool {
         let in_scope = self.scopes.as_ref().is_none_or(|scopes| permissions.iter().all(|text| covers(scopes, text)));
         in_scope && self.account.covers(permissions, tenant_id)
+    }
+
+    /// Whether it is a person, and not what they left to a machine.
+    pub fn is_person(&self) -> bool {
+        self.account.kind == AccountKind::User && self.proof.is_of_a_login()
+    }
+
+    /// Whether it must set a second factor up before it does anything else.
+    pub fn must_enrol(&self) -> bool {
+        self.is_person() && self.account.must_enrol()
+    }
+
+    /// Whether it must show a second factor again to use this permission.
+    pub fn must_step_up(&self, permission: Permission) -> bool {
+        permission.is_dangerous()
+            && self.is_person()
+            && self.account.must_step_up(self.stepped_up_at, clock::now().as_microsecond())
     }
 
     /// How the record names it.

@@ -15,6 +15,7 @@ macro_rules! kinds {
 }
 
 kinds! {
+    login_policy::LoginPolicy,
     role::Role,
     service_account::ServiceAccount,
     user::User,

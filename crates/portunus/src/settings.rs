@@ -172,8 +172,8 @@ settings! {
     /// Where the process runs. In `production` weak secrets are refused.
     environment: Environment = "development" { env "PORTUNUS_ENV" or "ENV"; Flag("env", "NAME") }
 
-    /// URL under which the control listener is reached from outside. It is in tokens and in links. Without it, the listener's
-    /// own address.
+    /// URL under which the control listener is reached from outside. It is in tokens and in links, and security keys are
+    /// bound to its host name. Without it, the listener's own address, and `localhost` for security keys.
     public_url: Option<PublicUrl> = "" { env "PORTUNUS_PUBLIC_URL"; Flag("public-url", "URL") }
 
     /// Secret whose change ends every access token, refresh token and session at the next start: at least 16 characters,
@@ -327,7 +327,8 @@ impl Settings {
             None => {
                 let of_libraries = self.log_level.max(LogLevel::Warn);
                 let of_portunus = ["gateway", "control", "portunus"].map(|part| format!("{part}={}", self.log_level));
-                format!("{of_libraries},{}", of_portunus.join(","))
+                // It calls what clients send wrongly an error of its own; we say it ourselves.
+                format!("{of_libraries},webauthn_rs_core=off,{}", of_portunus.join(","))
             }
         }
     }

@@ -110,6 +110,10 @@ async fn serve(
     let listener = tokio::net::TcpListener::from_std(control)?;
     let of_control = ControlSettings {
         trusted_proxies: settings.trusted_proxies.clone(),
+        public_url: settings
+            .public_url
+            .as_ref()
+            .map_or_else(|| format!("http://localhost:{}", control_address.port()), |url| url.0.clone()),
         https_enabled: settings.https_enabled,
         people_token_seconds: settings.people_token_seconds(),
         refresh_token_seconds: settings.refresh_token_seconds(),

@@ -70,6 +70,11 @@ impl Browser {
         answer["value"].clone()
     }
 
+    /// Any command of WebDriver in this browser's session; gives the `value` of the answer.
+    pub fn command(&self, method: &str, path: &str, body: &Value) -> Value {
+        command(method, &format!("{}{path}", self.session), body)
+    }
+
     /// A picture of the page, as PNG in base64.
     pub fn screenshot(&self) -> String {
         let answer = command("GET", &format!("{}/screenshot", self.session), &Value::Null);

@@ -5,6 +5,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests measure the product with the machine's own clock")]
 
+pub mod authenticator;
 pub mod browser;
 pub mod call;
 pub mod client;

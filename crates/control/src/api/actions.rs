@@ -18,6 +18,7 @@ use super::body::Object;
 use super::caller::Caller;
 use super::error::ApiError;
 use super::history;
+use super::mfa;
 use super::resources::{self, first, one};
 use crate::access::Verb;
 use crate::control::Control;
@@ -56,6 +57,11 @@ static ACTIONS: &[KindAction] = &[
         plural: "credentials",
         name: "revoke",
         run: |control, caller, row, _| Box::pin(async move { revoke(&control, &caller, &row).await }),
+    },
+    KindAction {
+        plural: "users",
+        name: "reset-mfa",
+        run: |control, caller, row, _| Box::pin(async move { mfa::reset(&control, &caller, &row).await }),
     },
     step("approve", |control, caller, row, _| Box::pin(steps(control, caller, row, Step::Approve))),
     step("suspend", |control, caller, row, _| Box::pin(steps(control, caller, row, Step::Suspend))),

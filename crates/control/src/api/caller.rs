@@ -34,12 +34,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 impl Caller {
     /// Refuses unless the account may do that in this tenant.
     pub fn needs(&self, permission: Permission, tenant_id: Id) -> Result<(), ApiError> {
-        if self.0.may(permission, tenant_id) { Ok(()) } else { Err(refused(permission)) }
+        if self.0.may(permission, tenant_id) { check_factor(&self.0, permission) } else { Err(refused(permission)) }
     }
 
     /// Refuses unless the account may do that in every tenant.
     pub fn needs_everywhere(&self, permission: Permission) -> Result<(), ApiError> {
-        if self.0.may_everywhere(permission) { Ok(()) } else { Err(refused(permission)) }
+        if self.0.may_everywhere(permission) { check_factor(&self.0, permission) } else { Err(refused(permission)) }
     }
 
     /// The tenants in which the account may do that: `None` for all, else its own.
@@ -68,6 +68,14 @@ impl Caller {
     /// A change of several resources on this account's behalf.
     pub fn changes(&self, ops: Vec<Op>) -> Change {
         Change { actor: self.0.actor(), principal: Some(self.0.clone()), ops, dry_run: false }
+    }
+}
+
+/// Refuses when a dangerous permission is used with a second factor that was shown too long ago.
+pub fn check_factor(principal: &Principal, permission: Permission) -> Result<(), ApiError> {
+    match principal.must_step_up(permission) {
+        true => Err(ApiError::step_up_required(principal.account.second_factor.fresh)),
+        false => Ok(()),
     }
 }
 

@@ -7,6 +7,7 @@ use axum::response::IntoResponse;
 use portunus_gateway::error::problem_type;
 use portunus_gateway::problem::Problem;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::store::{CommitError, StoreError};
 use crate::token::TokenError;
@@ -26,6 +27,8 @@ pub struct ApiError {
     pub errors: Vec<Problem>,
     /// A header that goes with it.
     pub header: Option<(HeaderName, HeaderValue)>,
+    /// Further members of the document.
+    pub members: Option<Box<Map<String, Value>>>,
 }
 
 /// The codes of the control plane, with status and title, for the reference page.
@@ -33,8 +36,12 @@ pub const CODES: &[(u16, &str, &str)] = &[
     (400, "bad_request", "The request is not well formed"),
     (401, "unauthorized", "The call needs a valid access token"),
     (401, "login_failed", "The name or the password is not right"),
+    (401, "second_factor_required", "The login needs a second factor"),
+    (401, "second_factor_refused", "The second factor is not right"),
+    (401, "step_up_required", "This needs a second factor that was shown lately"),
     (403, "forbidden", "The account may not do this"),
     (403, "csrf_failed", "A call with the session's cookie needs the session's CSRF token"),
+    (403, "second_factor_enrolment_required", "The account must set a second factor up first"),
     (404, "not_found", "There is no such thing"),
     (405, "method_not_allowed", "The path does not have this method"),
     (409, "conflict", "This contradicts what is there"),
@@ -57,6 +64,7 @@ impl ApiError {
             detail: detail.into(),
             errors: Vec::new(),
             header: None,
+            members: None,
         }
     }
 
@@ -95,6 +103,40 @@ impl ApiError {
     /// 403 for a cookie without its CSRF value.
     pub fn csrf_failed() -> Self {
         Self::new("csrf_failed", "send the value of the cookie `csrf_token` of this session in `X-CSRF-Token`")
+    }
+
+    /// 401 for a right password that is not enough: with what to send next to the second factor.
+    pub fn second_factor_required(mfa_token: &str, methods: &[&str]) -> Self {
+        let detail = "show a second factor with `mfa_token` at POST /v1/login/mfa";
+        let mut refusal = Self { header: bearer("realm=\"portunus\""), ..Self::new("second_factor_required", detail) };
+        let members = [("mfa_token".to_owned(), mfa_token.into()), ("methods".to_owned(), methods.into())];
+        refusal.members = Some(Box::new(Map::from_iter(members)));
+        refusal
+    }
+
+    /// 401 for a second factor that is wrong, or was used before.
+    pub fn second_factor_refused() -> Self {
+        let detail =
+            "it is wrong, over, or was used before; a code of an app is good for one use, so wait for the next";
+        Self { header: bearer("realm=\"portunus\""), ..Self::new("second_factor_refused", detail) }
+    }
+
+    /// 401 for a session whose second factor is too old for this (RFC 9470); `fresh` is in microseconds.
+    pub fn step_up_required(fresh: i64) -> Self {
+        let seconds = fresh / 1_000_000;
+        let challenge = format!(
+            "error=\"insufficient_user_authentication\", \
+             error_description=\"A second factor must have been shown within {seconds} seconds\", max_age={seconds}"
+        );
+        let detail = "show your second factor at POST /v1/me/step-up, then send this call again";
+        Self { header: bearer(&challenge), ..Self::new("step_up_required", detail) }
+    }
+
+    /// 403 for somebody who must have a second factor and has none.
+    pub fn enrolment_required() -> Self {
+        let detail =
+            "set one up at POST /v1/me/mfa/totp or POST /v1/me/mfa/webauthn; until then nothing else can be called";
+        Self::new("second_factor_enrolment_required", detail)
     }
 
     /// 403.
@@ -168,6 +210,8 @@ impl ApiError {
             request_id: &'a str,
             #[serde(skip_serializing_if = "<[Problem]>::is_empty")]
             errors: &'a [Problem],
+            #[serde(flatten)]
+            members: Option<&'a Map<String, Value>>,
         }
         let document = Document {
             r#type: problem_type(self.code),
@@ -177,6 +221,7 @@ impl ApiError {
             code: self.code,
             request_id,
             errors: &self.errors,
+            members: self.members.as_deref(),
         };
         let text = serde_json::to_vec(&document).expect("a problem document serialises to JSON");
         let mut response = Response::new(Body::from(text));
@@ -187,6 +232,11 @@ impl ApiError {
         }
         response
     }
+}
+
+/// A challenge for bearer tokens.
+fn bearer(parameters: &str) -> Option<(HeaderName, HeaderValue)> {
+    HeaderValue::try_from(format!("Bearer {parameters}")).ok().map(|value| (header::WWW_AUTHENTICATE, value))
 }
 
 impl IntoResponse for ApiError {

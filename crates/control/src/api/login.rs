@@ -20,6 +20,7 @@ use super::body::Object;
 use super::caller::Caller;
 use super::error::ApiError;
 use super::identify::Identity;
+use super::mfa::login::second_half;
 use super::routes::{Needs, Routes, permission};
 use crate::access::{Account, AccountKind, Permission, Verb};
 use crate::audit::event::NewEvent;
@@ -103,6 +104,9 @@ pub async fn with_password(
         Refused::Wrong => ApiError::login_failed(),
         Refused::Throttled(wait) => ApiError::rate_limited(wait),
     })?;
+    if account.second_factor.has_one {
+        return Err(second_half(control, &account).await?);
+    }
     let started = login::begin(control, &account, arrival, &["password"]).await?;
     Ok((account, started))
 }

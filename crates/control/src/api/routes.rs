@@ -11,7 +11,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::caller::refused;
+use super::caller::{check_factor, refused};
 use super::error::ApiError;
 use super::identify::Identity;
 use crate::access::{Permission, Verb};
@@ -106,6 +106,11 @@ impl Routes {
     }
 }
 
+/// Whether somebody who must have a second factor and has none may call this.
+fn is_open_before_enrolment(path: &str) -> bool {
+    matches!(path, "/v1/me" | "/v1/me/mfa" | "/v1/me/step-up" | "/v1/logout") || path.starts_with("/v1/me/mfa/")
+}
+
 /// Asks for what a route needs.
 async fn ask(
     State(needs): State<Needs>,
@@ -129,8 +134,15 @@ async fn ask(
         Ok(None) => return ApiError::unauthorized(None).into_response(),
         Err(error) => return error.into_response(),
     };
+    if principal.must_enrol() && !is_open_before_enrolment(request.uri().path()) {
+        return ApiError::enrolment_required().into_response();
+    }
     match permission {
         Some(permission) if !principal.may_somewhere(permission) => refused(permission).into_response(),
-        _ => next.run(request).await,
+        Some(permission) => match check_factor(&principal, permission) {
+            Ok(()) => next.run(request).await,
+            Err(error) => error.into_response(),
+        },
+        None => next.run(request).await,
     }
 }

@@ -15,11 +15,13 @@ use serde_json::{Value, json};
 
 use super::error::ApiError;
 use super::identify::Identity;
+use super::mfa::login::judge;
 use super::realm::userinfo::role_names;
-use crate::access::AccountKind;
+use crate::access::{Account, AccountKind};
 use crate::control::Control;
 use crate::login::refresh::NotRefreshed;
 use crate::login::{self, Arrival, credentials, refresh};
+use crate::mfa::verify::Shown;
 use crate::token::{Recipient, is_realm};
 
 /// The client that people log in with; it has no secret (RFC 6749 section 2.1, a public client).
@@ -88,8 +90,35 @@ async fn of_person(control: &Control, form: &Fields, arrival: &Arrival) -> Resul
     let account = credentials::check(control, AccountKind::User, &name, password, arrival).await;
     let wrong = ("invalid_grant", "the user or the password is not known");
     let account = account.map_err(|error| not_taken(error, wrong))?;
-    let started = login::begin(control, &account, arrival, &["password"]).await.map_err(IntoResponse::into_response)?;
+    let mut methods = vec![login::PASSWORD];
+    if account.second_factor.has_one {
+        methods.push(second_factor(control, form, &account, arrival).await?);
+    }
+    let started = login::begin(control, &account, arrival, &methods).await.map_err(IntoResponse::into_response)?;
     Ok(answer(&started))
+}
+
+/// Which second factor is in the field `otp`: the code of an app, or a backup code.
+async fn second_factor(
+    control: &Control,
+    form: &Fields,
+    account: &Account,
+    arrival: &Arrival,
+) -> Result<&'static str, Response> {
+    let otp = field(form, "otp");
+    let shown = match otp.chars().all(|c| c.is_ascii_digit()) {
+        true => Shown::Code(otp.clone()),
+        false => Shown::BackupCode(otp.clone()),
+    };
+    let refused = |text| refused(StatusCode::BAD_REQUEST, "invalid_grant", text);
+    if otp.is_empty() {
+        return Err(refused("this account has a second factor; send its code in the field otp"));
+    }
+    let judged = judge(control, account, &arrival.origin, shown, None).await;
+    judged.map_err(|error| match error.status {
+        StatusCode::UNAUTHORIZED => refused("the code in the field otp is not right, or was used before"),
+        _ => error.into_response(),
+    })
 }
 
 async fn again(control: &Control, form: &Fields, arrival: &Arrival) -> Result<Value, Response> {

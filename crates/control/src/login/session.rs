@@ -98,6 +98,8 @@ pub(super) struct New {
     pub(super) methods: Vec<String>,
     pub(super) seconds: u64,
     pub(super) idle_seconds: u64,
+    /// Whether a second factor was shown.
+    pub(super) is_stepped_up: bool,
     pub(super) arrival: Arrival,
 }
 
@@ -153,13 +155,13 @@ pub(super) async fn insert(db: &mut SqliteConnection, new: New, now: i64) -> sql
         address,
         user_agent: new.arrival.user_agent,
         methods: new.methods,
-        stepped_up_at: None,
+        stepped_up_at: new.is_stepped_up.then_some(now),
         revoked_at: None,
         revoked_by: None,
     };
     sqlx::query(
         "INSERT INTO session (id, user_id, tenant_id, token_sha256, created_at, last_seen_at, expires_at, idle_seconds, \
-         address, user_agent, methods) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+         address, user_agent, methods, stepped_up_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     )
     .bind(session.id.to_string())
     .bind(session.user_id.to_string())
@@ -172,6 +174,7 @@ pub(super) async fn insert(db: &mut SqliteConnection, new: New, now: i64) -> sql
     .bind(&session.address)
     .bind(&session.user_agent)
     .bind(serde_json::to_string(&session.methods).expect("texts serialise to JSON"))
+    .bind(session.stepped_up_at)
     .execute(&mut *db)
     .await?;
     sqlx::query(

@@ -83,6 +83,9 @@ fn problem() -> Value {
         "code": {"type": "string", "enum": codes, "description": "Stable; branch on it and not on the texts."},
         "request_id": text("The id under which the log has the call; also in `X-Request-ID`."),
         "errors": errors,
+        "mfa_token": text("With `second_factor_required`: what completes the login."),
+        "methods": json!({"type": "array", "items": {"enum": ["totp", "webauthn", "backup_code"]},
+            "description": "With `second_factor_required`: what the account has."}),
     });
     let mut problem = object(properties, &["type", "title", "status", "detail", "code", "request_id"]);
     problem["description"] = "Why a call was refused (RFC 9457).".into();
@@ -150,6 +153,7 @@ fn token_request() -> Value {
         "username": text("A user's name."),
         "password": secret,
         "refresh_token": secret,
+        "otp": text("The code of an app or a backup code, for a user with a second factor."),
     });
     object(properties, &["grant_type"])
 }

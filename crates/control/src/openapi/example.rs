@@ -22,6 +22,7 @@ const KINDS: &[(&str, &str, Option<&str>)] = &[
     ("Subscription", r#"{"consumer_id": "acme-app", "api_id": "orders", "plan_id": "starter"}"#, None),
     ("Credential", r#"{"consumer_id": "acme-app"}"#, Some("api_key")),
     ("Role", r#"{"name": "publisher", "permissions": ["api:*", "upstream:*", "policy:read"]}"#, None),
+    ("LoginPolicy", r#"{"name": "default", "second_factor": "admins", "step_up_minutes": 10}"#, None),
     ("ServiceAccount", r#"{"name": "pipeline", "roles": ["ci"]}"#, Some("client_secret")),
     ("User", r#"{"name": "ada", "email": "ada@example.com", "roles": ["developer"]}"#, Some("password")),
 ];

@@ -61,6 +61,7 @@ fn migrator() -> Migrator {
         (2, "audit", include_str!("../../migrations/sqlite/0002_audit.sql")),
         (3, "login", include_str!("../../migrations/sqlite/0003_login.sql")),
         (5, "oidc", include_str!("../../migrations/sqlite/0005_oidc.sql")),
+        (4, "mfa", include_str!("../../migrations/sqlite/0004_mfa.sql")),
     ];
     Migrator::with_migrations(
         migrations

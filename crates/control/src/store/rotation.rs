@@ -19,6 +19,7 @@ use thiserror::Error;
 use super::read::{self, COLUMNS};
 use super::{Store, StoreError};
 use crate::audit::event::{Actor, NewEvent};
+use crate::mfa::{challenge, totp};
 use crate::resource;
 use crate::token::key as signing_key;
 
@@ -73,10 +74,12 @@ macro_rules! column {
 
 /// Every such column. One that is missing here keeps its key from being deleted. Resources come first: once none is left
 /// there, no line of history with an old key can be added.
-static COLUMNS_WITH_SECRETS: [Column; 3] = [
+static COLUMNS_WITH_SECRETS: [Column; 5] = [
     column!("resource", "spec", "kind", Holds::Documents),
     column!("history", "spec", "kind", Holds::Documents),
     column!("signing_key", "private_key", signing_key::PURPOSE),
+    column!("mfa_method", "data", totp::PURPOSE),
+    column!("mfa_challenge", "state", challenge::PURPOSE),
 ];
 
 /// Tables that hold no secrets and can be large.

@@ -32,7 +32,7 @@ const MOST: usize = 128;
 const REREAD: Duration = Duration::from_secs(2);
 
 /// Kinds that say who may do what.
-const ACCOUNT_KINDS: [&str; 4] = ["Role", "User", "ServiceAccount", "Tenant"];
+const ACCOUNT_KINDS: [&str; 5] = ["Role", "User", "ServiceAccount", "Tenant", "LoginPolicy"];
 
 /// Owns the write connection and the compiler.
 pub(super) struct Writer {
@@ -307,19 +307,26 @@ fn changes_accounts(waiting: &Waiting) -> bool {
 /// Who may do what, as the store has it.
 pub(super) async fn access_table(db: &mut SqliteConnection) -> sqlx::Result<AccessTable> {
     let mut query = QueryBuilder::new(COLUMNS);
-    query.push(" WHERE kind IN ('Role', 'User', 'ServiceAccount', 'Tenant')");
+    query.push(" WHERE kind IN ('Role', 'User', 'ServiceAccount', 'Tenant', 'LoginPolicy')");
     let rows = read::all(&mut *db, query).await?;
     let mut tenants = rows.iter().filter(|row| row.kind.kind == "Tenant");
     let platform = tenants.find(|row| row.name == PLATFORM_TENANT && row.id == row.tenant_id).map(|row| row.id);
     let mut states = HashMap::new();
     for row in
-        sqlx::query("SELECT account_id, generation, must_reset_password FROM account_state").fetch_all(db).await?
+        sqlx::query("SELECT account_id, generation, must_reset_password FROM account_state").fetch_all(&mut *db).await?
     {
         let id: &str = row.try_get("account_id")?;
         let id = id.parse().map_err(|error: uuid::Error| sqlx::Error::Decode(error.into()))?;
         let generation = row.try_get::<i64, _>("generation")? as u64;
         let must_reset_password = row.try_get::<i64, _>("must_reset_password")? != 0;
-        states.insert(id, AccountState { generation, must_reset_password });
+        states.insert(id, AccountState { generation, must_reset_password, has_factor: false });
+    }
+    for row in
+        sqlx::query("SELECT DISTINCT user_id FROM mfa_method WHERE confirmed_at IS NOT NULL").fetch_all(db).await?
+    {
+        let id: &str = row.try_get("user_id")?;
+        let id = id.parse().map_err(|error: uuid::Error| sqlx::Error::Decode(error.into()))?;
+        states.entry(id).or_default().has_factor = true;
     }
     Ok(AccessTable::new(&rows, &states, platform))
 }

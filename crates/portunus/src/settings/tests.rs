@@ -30,7 +30,7 @@ fn the_defaults_are_those_of_the_reference_page() {
     assert_eq!(settings.control_listen.to_string(), "127.0.0.1:8000");
     assert_eq!(settings.database_path(), PathBuf::from("./data/portunus.db"));
     assert_eq!(settings.gateway_expose, [Expose::Health].into());
-    assert_eq!(settings.log_filter(), "warn,gateway=info,control=info,portunus=info");
+    assert_eq!(settings.log_filter(), "warn,webauthn_rs_core=off,gateway=info,control=info,portunus=info");
     assert_eq!(settings.drain_seconds, 10);
     assert!(settings.workers >= 1 && settings.trusted_proxies.is_empty() && settings.secret_key.is_none());
     assert!(loaded.sources.iter().all(|source| *source == Source::Default));
@@ -70,7 +70,7 @@ fn a_settings_own_name_wins_over_its_alias() {
 fn the_log_filter_wins_over_the_level() {
     let loaded = load(environment(&[("LOG_LEVEL", "WARN"), ("LOG_FORMAT", "plain")])).unwrap();
     let filter = loaded.settings.log_filter();
-    assert_eq!(filter, "warn,gateway=warn,control=warn,portunus=warn");
+    assert_eq!(filter, "warn,webauthn_rs_core=off,gateway=warn,control=warn,portunus=warn");
     assert_eq!(loaded.settings.log_format, LogFormat::Plain);
     let loaded = load(environment(&[("LOG_LEVEL", "off")])).unwrap();
     assert!(loaded.settings.log_filter().starts_with("off,"), "libraries are not louder than Portunus");

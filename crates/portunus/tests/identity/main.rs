@@ -4,6 +4,7 @@
 
 mod audit;
 mod login;
+mod mfa;
 mod oidc_provider;
 mod secrets;
 
