@@ -1,4 +1,6 @@
-//! The body of a call: JSON, bounded in size and depth.
+//! The body of a call: JSON, bounded in size and depth, and readable in one way only.
+
+mod unique;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -32,7 +34,7 @@ impl<S: Send + Sync> FromRequest<S> for Object {
         if essence != "application/json" && !essence.ends_with("+json") {
             return Err(ApiError::media_type("application/json"));
         }
-        match serde_json::from_slice(&bytes) {
+        match unique::read(&bytes) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
             Ok(_) => Err(ApiError::bad_request("the body is JSON, but not an object")),
             Err(error) => Err(ApiError::bad_request(format!("the body is not JSON: {error}"))),
