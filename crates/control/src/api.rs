@@ -22,6 +22,7 @@ pub mod routes;
 pub mod secrets;
 pub mod throttle;
 pub mod token;
+pub mod tokens;
 
 use std::sync::Arc;
 
@@ -81,6 +82,7 @@ pub fn routes() -> Routes {
         .post("/v1/tenants/{tenant}/{plural}/{id}/{action}", Kind(Write), actions::act)
         .merge(login::routes())
         .merge(mfa::routes())
+        .merge(tokens::routes())
         .merge(dialect::routes())
 }
 

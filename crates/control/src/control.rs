@@ -7,6 +7,7 @@ use portunus_gateway::telemetry::metrics::Metrics;
 
 use crate::api::idempotency::Replies;
 use crate::api::throttle::Throttle;
+use crate::last_use::LastUse;
 use crate::mfa::Factors;
 use crate::store::Store;
 use crate::token::Tokens;
@@ -44,6 +45,8 @@ pub struct Control {
     pub throttle: Throttle,
     /// What second factors are checked with.
     pub factors: Factors,
+    /// When accounts and tokens were last used.
+    pub last_use: LastUse,
     /// What the operator chose.
     pub settings: ControlSettings,
 }
@@ -53,6 +56,7 @@ impl Control {
     pub fn new(store: Store, tokens: Tokens, metrics: Arc<Metrics>, settings: ControlSettings) -> Arc<Self> {
         let (replies, throttle) = (Replies::default(), Throttle::default());
         let factors = Factors::new(store.keys.secrets.clone(), &settings.public_url);
-        Arc::new(Self { store, tokens, metrics, replies, throttle, factors, settings })
+        let last_use = LastUse::default();
+        Arc::new(Self { store, tokens, metrics, replies, throttle, factors, last_use, settings })
     }
 }

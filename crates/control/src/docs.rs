@@ -3,13 +3,12 @@
 mod fields;
 mod kinds;
 mod metrics;
+mod permissions;
 mod policies;
 
 use portunus_gateway::error::Refusal;
 
-use crate::access::{BUILT_IN_ROLES, OTHER_NOUNS, Verb};
 use crate::api::error::CODES;
-use crate::resource;
 
 /// Every page with its file name. The same code gives the same pages.
 pub fn pages() -> Vec<(&'static str, String)> {
@@ -17,7 +16,7 @@ pub fn pages() -> Vec<(&'static str, String)> {
         ("policies.md", policies::page()),
         ("kinds.md", kinds::page()),
         ("errors.md", errors()),
-        ("permissions.md", permissions()),
+        ("permissions.md", permissions::page()),
         ("metrics.md", metrics::page()),
     ];
     pages.into_iter().map(|(name, page)| (name, page.trim_end().to_owned() + "\n")).collect()
@@ -42,49 +41,6 @@ fn errors() -> String {
          What a caller of `/v1` can meet. `errors` lists every fault of what was sent: `path` (a JSON Pointer), `found`,\n\
          `message`, `expected`. The token endpoint answers as RFC 6749 says, with `error` and `error_description`.\n\n\
          | status | code | title |\n|---|---|---|\n{control}"
-    )
-}
-
-fn permissions() -> String {
-    let mut nouns: Vec<&str> = Vec::new();
-    for kind in resource::all().filter(|kind| !kind.noun.is_empty()) {
-        if !nouns.contains(&kind.noun) {
-            nouns.push(kind.noun);
-        }
-    }
-    let nouns: String = nouns
-        .iter()
-        .map(|noun| {
-            let kinds: Vec<&str> = resource::all().filter(|kind| kind.noun == *noun).map(|kind| kind.kind).collect();
-            format!("| `{noun}` | {} |\n", kinds.join(", "))
-        })
-        .chain(OTHER_NOUNS.iter().map(|(noun, what)| format!("| `{noun}` | {} |\n", cell(what))))
-        .collect();
-    let verbs: String = [
-        (Verb::Read, "list, read, history, export"),
-        (Verb::Write, "create, replace, change, roll back, apply, and steps such as approve, rotate, revoke"),
-        (Verb::Delete, "delete, and apply with `prune`"),
-    ]
-    .iter()
-    .map(|(verb, calls)| format!("| `{}` | {calls} |\n", verb.name()))
-    .collect();
-    let roles: String = BUILT_IN_ROLES
-        .iter()
-        .map(|(name, description, permissions)| {
-            let permissions: Vec<String> = permissions.iter().map(|permission| format!("`{permission}`")).collect();
-            format!("| `{name}` | {} | {} |\n", cell(description), permissions.join(" "))
-        })
-        .collect();
-    format!(
-        "# Permissions\n\n\
-         A permission is `noun:verb`, such as `api:write`; `*` stands for every noun or verb. A role is a list of permissions;\n\
-         users and service accounts have roles. What no role permits is refused with 403. An account of the tenant `platform`\n\
-         acts in every tenant, any other in its own. Nobody can hand out more than they have.\n\n\
-         ## Nouns\n\n| noun | of |\n|---|---|\n{nouns}\n\
-         ## Verbs\n\n| verb | calls |\n|---|---|\n{verbs}\n\
-         ## Built-in roles\n\n\
-         These exist from the first start, in the tenant `platform`.\n\n\
-         | role | what for | permissions |\n|---|---|---|\n{roles}"
     )
 }
 

@@ -10,6 +10,7 @@ pub mod bootstrap;
 pub mod control;
 pub mod dialect;
 pub mod docs;
+pub mod last_use;
 pub mod lifecycle;
 pub mod login;
 pub mod manifest;

@@ -15,6 +15,7 @@ pub(crate) mod schema;
 mod secrets;
 mod service;
 mod stoa;
+mod tokens;
 
 use serde_json::{Map, Value, json};
 
@@ -41,6 +42,7 @@ pub fn document() -> Value {
         forms::add_kind(&mut schemas, kind);
     }
     operations.extend(stoa::operations());
+    operations.extend(tokens::operations());
     forms::add_policy_configs(&mut schemas);
     json!({
         "openapi": "3.1.0",

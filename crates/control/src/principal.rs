@@ -30,6 +30,13 @@ pub enum Proof {
     },
     /// The cookie of a session.
     Session(Id),
+    /// An API token.
+    ApiToken {
+        /// The token's id.
+        id: Id,
+        /// When it ends, in microseconds since 1970.
+        expires_at: Option<i64>,
+    },
 }
 
 impl Proof {
@@ -38,6 +45,7 @@ impl Proof {
         match self {
             Self::AccessToken { session: Some(session), .. } | Self::Session(session) => format!("session:{session}"),
             Self::AccessToken { id, session: None } => format!("access-token:{id}"),
+            Self::ApiToken { id, .. } => format!("api-token:{id}"),
         }
     }
 
@@ -45,6 +53,7 @@ impl Proof {
     pub fn is_of_a_login(&self) -> bool {
         match self {
             Self::AccessToken { .. } | Self::Session(_) => true,
+            Self::ApiToken { .. } => false,
         }
     }
 
@@ -53,6 +62,7 @@ impl Proof {
         match self {
             Self::AccessToken { session, .. } => *session,
             Self::Session(session) => Some(*session),
+            Self::ApiToken { .. } => None,
         }
     }
 }

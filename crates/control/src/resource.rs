@@ -16,6 +16,7 @@ macro_rules! kinds {
 
 kinds! {
     login_policy::LoginPolicy,
+    api_token::ApiToken,
     role::Role,
     service_account::ServiceAccount,
     user::User,

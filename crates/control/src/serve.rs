@@ -12,8 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::api;
 use crate::control::Control;
+use crate::{api, last_use};
 
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -24,6 +24,7 @@ pub struct Peer(pub SocketAddr);
 
 /// Serves until `draining` turns true, then finishes what is under way up to the drain deadline.
 pub async fn serve(listener: TcpListener, control: Arc<Control>, mut draining: watch::Receiver<bool>, drain: Duration) {
+    let keeper = tokio::spawn(last_use::keep(control.clone(), draining.clone()));
     let router = api::router(control);
     let mut connections = JoinSet::new();
     loop {
@@ -47,6 +48,7 @@ pub async fn serve(listener: TcpListener, control: Arc<Control>, mut draining: w
     }
     drop(listener);
     let _ = tokio::time::timeout(drain, async { while connections.join_next().await.is_some() {} }).await;
+    let _ = tokio::time::timeout(drain, keeper).await;
 }
 
 async fn connection(stream: TcpStream, router: axum::Router, mut draining: watch::Receiver<bool>) {

@@ -1,12 +1,17 @@
-//! API keys: how they are made, recognised and hashed.
+//! API keys and API tokens: how they are made, recognised and hashed.
 //!
-//! `ptn_live_` + 32 random characters of base 62 (190 bits) + 6 characters of CRC-32, so that scanners can tell a real
+//! What it is for (`ptn_live_`, `ptn_pat_`) + 32 random characters of base 62 (190 bits) + 6 characters of CRC-32, so that scanners can tell a real
 //! key from a look-alike without asking anybody.
 
 use aws_lc_rs::digest;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 
-const PREFIX: &str = "ptn_live_";
+/// What the API keys of consumers begin with.
+pub const LIVE: &str = "ptn_live_";
+
+/// What tokens for the control plane begin with.
+pub const TOKEN: &str = "ptn_pat_";
+
 const RANDOM: usize = 32;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -24,17 +29,24 @@ pub fn random_text(length: usize) -> String {
     text
 }
 
-/// A new key.
-pub fn generate() -> String {
-    let mut key = format!("{PREFIX}{}", random_text(RANDOM));
+/// A new key that begins with one of the prefixes.
+pub fn generate(prefix: &str) -> String {
+    let mut key = format!("{prefix}{}", random_text(RANDOM));
     let sum = checksum(key.as_bytes());
     key.push_str(&sum);
     key
 }
 
 /// The part of a key that may be shown: enough to recognise it, too little to guess it.
-pub fn prefix(key: &str) -> &str {
-    key.get(..PREFIX.len() + 4).unwrap_or(key)
+pub fn shown<'a>(key: &'a str, prefix: &str) -> &'a str {
+    key.get(..prefix.len() + 4).unwrap_or_default()
+}
+
+/// Whether a text is one that [`generate`] can have made; a look-alike is told without asking the store.
+pub fn is_well_formed(key: &str, prefix: &str) -> bool {
+    let body = prefix.len() + RANDOM;
+    let (Some(start), Some(sum)) = (key.get(..body), key.get(body..)) else { return false };
+    start.starts_with(prefix) && checksum(start.as_bytes()) == sum
 }
 
 fn checksum(bytes: &[u8]) -> String {
@@ -74,24 +86,18 @@ pub fn from_hex(text: &str) -> Option<[u8; 32]> {
 mod tests {
     use super::*;
 
-    /// What a scanner asks of a text that it has found.
-    fn is_well_formed(key: &str) -> bool {
-        let Some(body) = key.len().checked_sub(6) else { return false };
-        match (key.get(..body), key.get(body..)) {
-            (Some(start), Some(sum)) => start.starts_with(PREFIX) && checksum(start.as_bytes()) == sum,
-            _ => false,
-        }
-    }
-
     #[test]
     fn a_key_carries_its_checksum() {
-        let key = generate();
+        let key = generate(LIVE);
         assert_eq!(key.len(), 9 + 32 + 6);
-        assert!(is_well_formed(&key));
+        assert!(is_well_formed(&key, LIVE) && !is_well_formed(&key, TOKEN));
         let mut broken = key.clone();
         broken.replace_range(12..13, if &key[12..13] == "a" { "b" } else { "a" });
-        assert!(!is_well_formed(&broken));
-        assert_ne!(generate(), key);
+        assert!(!is_well_formed(&broken, LIVE));
+        for wrong in ["", "ptn_live_", &key[..key.len() - 1], &format!("{key}0"), "ptn_live_ä"] {
+            assert!(!is_well_formed(wrong, LIVE), "{wrong}");
+        }
+        assert_ne!(generate(LIVE), key);
     }
 
     #[test]

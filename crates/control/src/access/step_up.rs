@@ -3,7 +3,8 @@
 use portunus_gateway::kind::Id;
 use serde::Deserialize;
 
-use super::{Account, Grant, Permission, Verb};
+use super::account::Grant;
+use super::{Account, Permission, Verb};
 use crate::resource::login_policy::{LoginPolicy, WhoNeeds};
 use crate::store::row::Row;
 

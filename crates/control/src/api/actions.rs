@@ -1,4 +1,4 @@
-//! What can be done to a credential or a subscription besides changing its fields.
+//! What can be done to a credential, a token or a subscription besides changing its fields.
 
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use super::error::ApiError;
 use super::history;
 use super::mfa;
 use super::resources::{self, first, one};
+use super::tokens;
 use crate::access::Verb;
 use crate::control::Control;
 use crate::lifecycle::Step;
@@ -62,6 +63,16 @@ static ACTIONS: &[KindAction] = &[
         plural: "users",
         name: "reset-mfa",
         run: |control, caller, row, _| Box::pin(async move { mfa::reset(&control, &caller, &row).await }),
+    },
+    KindAction {
+        plural: "api-tokens",
+        name: "rotate",
+        run: |control, caller, row, body| Box::pin(async move { tokens::rotate(&control, &caller, &row, body).await }),
+    },
+    KindAction {
+        plural: "api-tokens",
+        name: "revoke",
+        run: |control, caller, row, _| Box::pin(async move { revoke(&control, &caller, &row).await }),
     },
     step("approve", |control, caller, row, _| Box::pin(steps(control, caller, row, Step::Approve))),
     step("suspend", |control, caller, row, _| Box::pin(steps(control, caller, row, Step::Suspend))),
@@ -134,7 +145,8 @@ fn earliest(old: &Row, end: Timestamp) -> Timestamp {
     own.map_or(end, |own| own.min(end))
 }
 
-async fn revoke(control: &Control, caller: &Caller, row: &Row) -> Result<Response, ApiError> {
+/// Ends a key or a token at once.
+pub async fn revoke(control: &Control, caller: &Caller, row: &Row) -> Result<Response, ApiError> {
     let edit = Edit::Merge(json!({ "status": "revoked" }));
     let action = Action::Update { id: row.id, if_match: None, name: None, edit };
     let committed = control.store.commit(caller.change(row.kind, action)).await?;

@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use axum::extract::{Extension, Request, State};
 use axum::http::Method;
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, HeaderName};
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
-use portunus_gateway::clock;
-use portunus_gateway::forward;
 use portunus_gateway::request_id::RequestId;
+use portunus_gateway::{api_key, clock, forward};
 
 use super::error::ApiError;
 use crate::access::Account;
@@ -21,6 +20,9 @@ use crate::login::session::{self, Session};
 use crate::principal::{Origin, Principal, Proof};
 use crate::serve::Peer;
 use crate::token::TokenError;
+
+/// The field in which Folionaut's clients send the key of the admin. It takes every API token.
+pub const X_ADMIN_KEY: HeaderName = HeaderName::from_static("x-admin-key");
 
 /// What the credentials of a call say.
 #[derive(Clone)]
@@ -63,12 +65,15 @@ const CSRF_HEADER: &str = "x-csrf-token";
 
 /// A token counts before a cookie, which browsers send unasked.
 async fn principal(control: &Control, parts: &Parts, origin: &Origin) -> Result<Option<Arc<Principal>>, ApiError> {
-    let known = match (bearer(parts), cookie::read(&parts.headers, cookie::SESSION)) {
-        (Some(token), _) => return of_access_token(control, token, origin).await.map(Some),
-        (None, Some(cookie)) => of_cookie(control, parts, cookie).await?,
-        (None, None) => return Ok(None),
+    let known = match (bearer(parts), parts.headers.get(X_ADMIN_KEY), cookie::read(&parts.headers, cookie::SESSION)) {
+        (Some(token), ..) if token.starts_with(api_key::TOKEN) => of_api_token(control, token, origin)?,
+        (Some(token), ..) => of_access_token(control, token, origin).await?,
+        (None, Some(key), _) => of_api_token(control, key.to_str().unwrap_or_default().trim(), origin)?,
+        (None, None, Some(cookie)) => whoever(control, of_cookie(control, parts, cookie).await?, origin),
+        (None, None, None) => return Ok(None),
     };
-    Ok(Some(whoever(control, known, origin)))
+    control.last_use.note([known.account.id], clock::now().as_microsecond(), origin.address);
+    Ok(Some(known))
 }
 
 /// Who calls with an access token of ours.
@@ -119,6 +124,26 @@ async fn of_cookie(control: &Control, parts: &Parts, cookie: &str) -> Result<Kno
         return Err(ApiError::csrf_failed());
     }
     Ok((account, Proof::Session(session.id), Some(session)))
+}
+
+/// Who an API token acts for.
+fn of_api_token(control: &Control, text: &str, origin: &Origin) -> Result<Arc<Principal>, ApiError> {
+    let refused = |error| ApiError::unauthorized(Some(error));
+    // A mistyped token needs no look-up. A text that an operator chose has no form of ours.
+    if text.starts_with(api_key::TOKEN) && !api_key::is_well_formed(text, api_key::TOKEN) {
+        return Err(refused(TokenError::Invalid));
+    }
+    let access = control.store.access.load();
+    let token = access.token(&api_key::hash(text.as_bytes())).ok_or_else(|| refused(TokenError::Invalid))?;
+    let now = clock::now().as_microsecond();
+    if !token.is_alive(now) {
+        return Err(refused(TokenError::Expired));
+    }
+    let account = access.account(token.owner).cloned().ok_or_else(|| refused(TokenError::Invalid))?;
+    control.last_use.note([token.id], now, origin.address);
+    let proof = Proof::ApiToken { id: token.id, expires_at: token.expires_at };
+    let scopes = token.scopes.clone();
+    Ok(Arc::new(Principal { account, proof, scopes, stepped_up_at: None, origin: origin.clone() }))
 }
 
 /// The token in `Authorization: Bearer` (RFC 6750 section 2.1).

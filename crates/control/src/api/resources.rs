@@ -17,12 +17,12 @@ use serde_json::{Map, Value};
 use super::body::Object;
 use super::caller::Caller;
 use super::error::ApiError;
-use super::page;
+use super::{page, tokens};
 use crate::access::{Permission, Verb};
 use crate::control::Control;
 use crate::resource;
 use crate::store::row::Row;
-use crate::store::{Action, Done, Edit, Outcome};
+use crate::store::{Action, Committed, Done, Edit, Outcome};
 
 /// Fields that every resource has and nobody sends.
 const READ_ONLY: [&str; 5] = ["id", "tenant_id", "revision", "created_at", "updated_at"];
@@ -60,7 +60,7 @@ pub async fn list(
     query.filter.tenants = Some(vec![tenant_id]);
     by_id(&control, kind, tenant_id, &mut query).await?;
     let page = control.store.list(kind, &query.filter).await?;
-    let items: Vec<_> = page.rows.iter().map(Row::to_json).collect();
+    let items = tokens::with_last_use(&control, &page.rows).await?;
     Ok(Json(query.answer(&page, &items)).into_response())
 }
 
@@ -125,15 +125,17 @@ pub async fn get(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let row = find(&control, &caller, (&tenant, &plural, &id), Verb::Read).await?;
-    Ok(shown(&row, &headers))
+    let fields = tokens::with_last_use(&control, std::slice::from_ref(&row)).await?.pop();
+    Ok(shown(&row, fields.unwrap_or_default(), &headers))
 }
 
-fn shown(row: &Row, headers: &HeaderMap) -> Response {
+/// The answer with a resource, or that it is as it was read before.
+pub fn shown(row: &Row, fields: Map<String, Value>, headers: &HeaderMap) -> Response {
     let tag = etag(row);
     let unchanged = headers.get(IF_NONE_MATCH).is_some_and(|known| *known == tag);
     let mut response = match unchanged {
         true => StatusCode::NOT_MODIFIED.into_response(),
-        false => Json(row.to_json()).into_response(),
+        false => Json(fields).into_response(),
     };
     response.headers_mut().insert(ETAG, tag);
     response
@@ -176,6 +178,9 @@ pub async fn change(
     for field in READ_ONLY {
         body.0.remove(field);
     }
+    if row.kind.kind == "ApiToken" {
+        body.0.remove(tokens::LAST_USED_AT);
+    }
     let name = body.text("name")?;
     let action = Action::Update { id: row.id, if_match: if_match(headers, row)?, name, edit: edit(body.into_spec()) };
     let committed = control.store.commit(caller.change(row.kind, action)).await?;
@@ -207,13 +212,18 @@ async fn remove(
     let cascade = flag(parameters, "cascade")?;
     let action = Action::Delete { id: row.id, if_match: if_match(headers, row)?, cascade };
     let committed = control.store.commit(caller.change(row.kind, action)).await?;
+    Ok(removed(&committed))
+}
+
+/// The answer of a deletion: what is gone.
+pub fn removed(committed: &Committed) -> Response {
     let deleted: Vec<Value> = committed
         .outcomes
         .iter()
         .filter(|outcome| outcome.done == Done::Deleted)
         .map(|outcome| serde_json::json!({ "kind": outcome.row.kind.kind, "id": outcome.row.id, "name": outcome.row.name }))
         .collect();
-    Ok(Json(serde_json::json!({ "deleted": deleted })).into_response())
+    Json(serde_json::json!({ "deleted": deleted })).into_response()
 }
 
 /// A yes-or-no parameter of a query.

@@ -1,6 +1,7 @@
 use portunus_gateway::policy::TYPES;
 
 use super::*;
+use crate::resource;
 
 fn page(name: &str) -> String {
     pages().into_iter().find(|(known, _)| *known == name).map(|(_, page)| page).expect("the page exists")

@@ -22,6 +22,8 @@ pub fn schemas() -> Vec<(String, Value)> {
         ("Applied", applied()),
         ("Change", change()),
         ("Rotation", rotation()),
+        ("TokenRotation", token_rotation()),
+        ("OwnToken", own_token()),
         ("TokenRequest", token_request()),
         ("Token", token()),
         ("TokenError", token_error()),
@@ -142,6 +144,33 @@ fn rotation() -> Value {
         "description": "How many hours the old key goes on working beside the new one.",
     });
     object(json!({"grace_period_hours": hours}), &[])
+}
+
+fn token_rotation() -> Value {
+    let mut schema = rotation();
+    schema["properties"]["expires_at"] = end("When the new text ends; left out, when the token would have.");
+    schema
+}
+
+fn end(description: &str) -> Value {
+    json!({"type": "string", "format": "date-time", "description": description})
+}
+
+/// What somebody sends to make a token for themselves.
+fn own_token() -> Value {
+    let mut scopes = array(json!({"type": "string"}));
+    scopes["maxItems"] = 200.into();
+    scopes["description"] =
+        "The only permissions it carries; left out, all that the caller's own credentials carry.".into();
+    let properties = json!({
+        "name": {"type": "string", "minLength": 1, "maxLength": 128, "description": "Left out, one is made up."},
+        "description": {"type": "string", "maxLength": 2000},
+        "scopes": scopes,
+        "expires_at": end("When it ends. What is made with a token ends no later than that."),
+    });
+    let mut schema = object(properties, &[]);
+    schema["additionalProperties"] = false.into();
+    schema
 }
 
 fn token_request() -> Value {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::example;
 use super::operation::schema;
 use super::schema::{Schemas, component, component_name};
+use crate::api::tokens::LAST_USED_AT;
 
 /// What every resource has; only Portunus sets it, but for the name.
 const META: [&str; 6] = ["id", "tenant_id", "name", "revision", "created_at", "updated_at"];
@@ -105,6 +106,10 @@ fn shown(kind: &KindInfo, fields: &Value) -> Value {
         if property.get("default").is_some() && !required.contains(&json!(name)) {
             required.push(json!(name));
         }
+    }
+    if kind.kind == "ApiToken" {
+        properties.insert(LAST_USED_AT.into(), json!({"type": ["string", "null"], "format": "date-time", "readOnly": true,
+            "description": "When a call was last made with it; known some seconds later after a crash, and null for never."}));
     }
     for reference in kind.references {
         let Some(property) = properties.get_mut(reference.field) else { continue };

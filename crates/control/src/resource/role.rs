@@ -1,11 +1,12 @@
 //! A set of permissions.
 
-use portunus_gateway::kind::Kind;
+use portunus_gateway::kind::{Kind, OneTimeSecret};
 use portunus_gateway::problem::Problem;
+use portunus_gateway::secret::Keyring;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::access::Permission;
+use crate::access::{Permission, names};
 
 /// A set of permissions. A role of the tenant `platform` holds in every tenant, others in their own.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -16,6 +17,7 @@ pub struct Role {
     #[schemars(length(max = 2000))]
     pub description: Option<String>,
     /// What it permits, as `noun:verb`, such as `api:write`; `*` stands for every noun or verb.
+    /// Names of other gateways, such as `manage_apis`, are kept as what stands for them.
     #[schemars(length(max = 200))]
     pub permissions: Vec<String>,
 }
@@ -34,5 +36,10 @@ impl Kind for Role {
                 Some(Problem::new(format!("/permissions/{index}"), why, Permission::forms()).found(text.as_str()))
             })
             .collect()
+    }
+
+    fn prepare(&mut self, _before: Option<&Self>, _keys: &Keyring) -> Result<Option<OneTimeSecret>, Vec<Problem>> {
+        self.permissions = names::translated(&self.permissions);
+        Ok(None)
     }
 }

@@ -62,6 +62,7 @@ fn migrator() -> Migrator {
         (3, "login", include_str!("../../migrations/sqlite/0003_login.sql")),
         (5, "oidc", include_str!("../../migrations/sqlite/0005_oidc.sql")),
         (4, "mfa", include_str!("../../migrations/sqlite/0004_mfa.sql")),
+        (6, "last_use", include_str!("../../migrations/sqlite/0006_last_use.sql")),
     ];
     Migrator::with_migrations(
         migrations

@@ -4,6 +4,7 @@
 mod check;
 mod lookup;
 mod merge;
+mod token;
 
 use std::collections::HashMap;
 

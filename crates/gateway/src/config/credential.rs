@@ -93,8 +93,8 @@ impl Kind for Credential {
         if self.key_sha256.is_some() {
             return Ok(None);
         }
-        let key = api_key::generate();
-        self.prefix = Some(api_key::prefix(&key).to_owned());
+        let key = api_key::generate(api_key::LIVE);
+        self.prefix = Some(api_key::shown(&key, api_key::LIVE).to_owned());
         self.key_sha256 = Some(api_key::to_hex(&api_key::hash(key.as_bytes())));
         Ok(Some(OneTimeSecret { field: "api_key", value: key }))
     }

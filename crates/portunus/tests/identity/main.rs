@@ -7,7 +7,9 @@ mod audit;
 mod login;
 mod mfa;
 mod oidc_provider;
+mod roles;
 mod secrets;
+mod tokens;
 
 use portunus_testkit::{Builder, Portunus};
 

@@ -67,7 +67,8 @@ pub async fn get(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    Ok(shown(&find(&control, &caller, &id, Verb::Read).await?, &headers))
+    let row = find(&control, &caller, &id, Verb::Read).await?;
+    Ok(shown(&row, row.to_json(), &headers))
 }
 
 /// `PUT /v1/tenants/{tenant}`.

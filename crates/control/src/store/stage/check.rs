@@ -7,6 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Stage;
+use crate::access::names;
 use crate::lifecycle;
 use crate::resource;
 use crate::store::row::Row;
@@ -52,6 +53,9 @@ impl Stage<'_> {
             Some(prepared) if problems.is_empty() => {
                 self.check_grants(op.kind, tenant_id, &prepared.spec).await?;
                 self.check_secrets(op, &spec, before)?;
+                if op.kind.kind == "ApiToken" {
+                    self.check_token(tenant_id, &prepared.spec, before).await?;
+                }
                 Ok(Some((prepared.spec, prepared.secret)))
             }
             _ => {
@@ -183,9 +187,17 @@ impl Stage<'_> {
         if let Some(row) = self.by_name(kind, tenant_id, text).await? {
             return Ok(Some(row.id));
         }
-        match shared {
-            Some(platform) => Ok(self.by_name(kind, platform, text).await?.map(|row| row.id)),
-            None => Ok(None),
+        if let Some(platform) = shared
+            && let Some(row) = self.by_name(kind, platform, text).await?
+        {
+            return Ok(Some(row.id));
+        }
+        // The name of another gateway for one of the built-in roles.
+        match (shared, names::role_named(text)) {
+            (Some(platform), Some(role)) if kind.kind == "Role" => {
+                Ok(self.by_name(kind, platform, role).await?.map(|row| row.id))
+            }
+            _ => Ok(None),
         }
     }
 
