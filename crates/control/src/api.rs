@@ -4,6 +4,8 @@
 
 pub mod actions;
 pub mod apply;
+pub mod approvals;
+pub mod approve;
 pub mod body;
 pub mod caller;
 pub mod error;
@@ -44,7 +46,7 @@ const LARGEST_APPLY: usize = 64 * 1024 * 1024;
 
 /// Every route with what it needs.
 pub fn routes() -> Routes {
-    use Needs::{Kind, Manifests, Nothing};
+    use Needs::{Account, Kind, Manifests, Nothing};
     use Verb::{Delete, Read, Write};
     const TENANT: &str = "tenant";
     Routes::default()
@@ -63,6 +65,12 @@ pub fn routes() -> Routes {
         )
         .get("/v1/export", Manifests(Read), export::export)
         .post("/v1/secrets/rotate", permission("secret", Write), secrets::rotate)
+        .get("/v1/approvals", permission("approval", Read), approvals::list)
+        .get("/v1/me/approvals", Account("its own requests"), approvals::own)
+        .get("/v1/approvals/{id}", Account("its own requests, and those that it may see"), approvals::get)
+        .post("/v1/approvals/{id}/approve", permission("approval", Write), approvals::approve)
+        .post("/v1/approvals/{id}/reject", permission("approval", Write), approvals::reject)
+        .post("/v1/approvals/{id}/cancel", Account("its own requests"), approvals::cancel)
         .get("/v1/tenants", permission(TENANT, Read), resources::tenants::list)
         .post("/v1/tenants", permission(TENANT, Write), resources::tenants::create)
         .get("/v1/tenants/{tenant}", permission(TENANT, Read), resources::tenants::get)

@@ -58,7 +58,7 @@ pub async fn bootstrap(store: &Store, chosen: Chosen) -> Result<Made, CommitErro
 }
 
 fn change(ops: Vec<Op>) -> Change {
-    Change { actor: Actor::system("bootstrap"), principal: None, ops, dry_run: false }
+    Change { actor: Actor::system("bootstrap"), principal: None, call: None, ops, dry_run: false }
 }
 
 fn op(kind: &str, name: &str, spec: Value) -> Result<Op, CommitError> {

@@ -7,6 +7,7 @@ use portunus_gateway::telemetry::metrics::Metrics;
 
 use crate::api::idempotency::Replies;
 use crate::api::throttle::Throttle;
+use crate::approval::webhook::Webhooks;
 use crate::last_use::LastUse;
 use crate::mfa::Factors;
 use crate::store::Store;
@@ -47,6 +48,8 @@ pub struct Control {
     pub factors: Factors,
     /// When accounts and tokens were last used.
     pub last_use: LastUse,
+    /// Tells others of requests for approval.
+    pub webhooks: Webhooks,
     /// What the operator chose.
     pub settings: ControlSettings,
 }
@@ -57,6 +60,16 @@ impl Control {
         let (replies, throttle) = (Replies::default(), Throttle::default());
         let factors = Factors::new(store.keys.secrets.clone(), &settings.public_url);
         let last_use = LastUse::default();
-        Arc::new(Self { store, tokens, metrics, replies, throttle, factors, last_use, settings })
+        Arc::new(Self {
+            store,
+            tokens,
+            metrics,
+            replies,
+            throttle,
+            factors,
+            last_use,
+            webhooks: Webhooks::default(),
+            settings,
+        })
     }
 }

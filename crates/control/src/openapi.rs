@@ -2,6 +2,7 @@
 //!
 //! A new kind is in it without further code. What is not CRUD has a file of its own, such as [`login`] and [`secrets`].
 
+mod approvals;
 mod bodies;
 mod components;
 pub(crate) mod example;
@@ -43,6 +44,7 @@ pub fn document() -> Value {
     }
     operations.extend(stoa::operations());
     operations.extend(tokens::operations());
+    operations.extend(approvals::operations());
     forms::add_policy_configs(&mut schemas);
     json!({
         "openapi": "3.1.0",
@@ -75,7 +77,7 @@ fn tags() -> Vec<Value> {
         .chain(&mfa::TAGS)
         .map(|(name, description)| json!({"name": name, "description": description}));
     let kinds = resource::all().map(|kind| json!({"name": kind.plural, "description": kind.description()}));
-    let last = [realm::TAG, secrets::TAG, stoa::TAG]
+    let last = [realm::TAG, secrets::TAG, stoa::TAG, approvals::TAG]
         .map(|(name, description)| json!({"name": name, "description": description}));
     own.chain(kinds).chain(last).collect()
 }

@@ -17,6 +17,7 @@ macro_rules! kinds {
 kinds! {
     login_policy::LoginPolicy,
     api_token::ApiToken,
+    approval_rule::ApprovalRule,
     role::Role,
     service_account::ServiceAccount,
     user::User,

@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::approval::expiry;
 use crate::control::Control;
 use crate::{api, last_use};
 
@@ -25,6 +26,7 @@ pub struct Peer(pub SocketAddr);
 /// Serves until `draining` turns true, then finishes what is under way up to the drain deadline.
 pub async fn serve(listener: TcpListener, control: Arc<Control>, mut draining: watch::Receiver<bool>, drain: Duration) {
     let keeper = tokio::spawn(last_use::keep(control.clone(), draining.clone()));
+    tokio::spawn(expiry::run(control.clone(), draining.clone()));
     let router = api::router(control);
     let mut connections = JoinSet::new();
     loop {

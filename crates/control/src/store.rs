@@ -27,6 +27,8 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::access::AccessTable;
+use crate::approval::Call;
+use crate::approval::rules::Needed;
 use crate::audit::event::{Actor, NewEvent};
 use crate::principal::Principal;
 use keys::StoreKeys;
@@ -39,6 +41,8 @@ pub struct Change {
     pub actor: Actor,
     /// Who asks, so that they hand out no more rights than they have; `None` for the process itself.
     pub principal: Option<Arc<Principal>>,
+    /// The call that asks for it, with what an approval has cleared; `None` when nothing can need approval.
+    pub call: Option<Arc<Call>>,
     /// What is to be done, in this order.
     pub ops: Vec<Op>,
     /// Whether only to say what would happen.
@@ -182,6 +186,9 @@ pub enum CommitError {
     /// It would hand out rights that the asker does not have.
     #[error("{0}")]
     Forbidden(String),
+    /// Others must approve it first.
+    #[error("the change needs approval")]
+    NeedsApproval(Needed),
     /// The store cannot be reached or written.
     #[error("the store failed: {0}")]
     Store(String),

@@ -22,6 +22,7 @@ macro_rules! commands {
             Export => export,
             Keys => keys,
             Secrets => secrets,
+            Approvals => approvals,
             Health => health,
             Config => config,
             Completion => completion,

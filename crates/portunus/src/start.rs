@@ -202,8 +202,13 @@ async fn apply_manifests(store: &Store, settings: &Settings) -> anyhow::Result<(
     let read = manifest::load(&settings.manifests)?;
     let values: Vec<serde_json::Value> = read.iter().map(manifest::Document::value).collect();
     let (parsed, _) = manifests::parse_all(&values);
-    let change =
-        Change { actor: Actor::system("manifests"), principal: None, ops: apply::steps(&parsed), dry_run: false };
+    let change = Change {
+        actor: Actor::system("manifests"),
+        principal: None,
+        call: None,
+        ops: apply::steps(&parsed),
+        dry_run: false,
+    };
     match store.commit(change).await {
         Ok(_) => Ok(()),
         Err(CommitError::Invalid(problems) | CommitError::Conflict(problems)) => {

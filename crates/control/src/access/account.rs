@@ -35,7 +35,20 @@ pub struct Account {
     pub must_reset_password: bool,
     /// What holds for it about second factors.
     pub second_factor: SecondFactor,
+    /// The roles that it holds.
+    pub roles: Vec<HeldRole>,
     pub(super) grants: Vec<Grant>,
+}
+
+/// A role that an account holds.
+#[derive(Debug, Clone)]
+pub struct HeldRole {
+    /// The role's id.
+    pub id: Id,
+    /// Its name.
+    pub name: String,
+    /// The tenant that owns it.
+    pub tenant_id: Id,
 }
 
 /// The permissions of one role, and where they hold.
@@ -68,8 +81,19 @@ impl Account {
             generation,
             must_reset_password: false,
             second_factor: SecondFactor { has_one: false, must_have_one: false, fresh: 0 },
+            roles: Vec::new(),
             grants: Vec::new(),
         }
+    }
+
+    /// Whether its roles hold in this tenant: an account of the platform acts everywhere, any other in its own.
+    pub fn acts_in(&self, tenant_id: Id, platform: Option<Id>) -> bool {
+        self.tenant_id == tenant_id || Some(self.tenant_id) == platform
+    }
+
+    /// Whether it holds one of these roles.
+    pub fn holds_one_of(&self, roles: &[Id]) -> bool {
+        self.roles.iter().any(|held| roles.contains(&held.id))
     }
 
     /// Whether this account may do that in this tenant. The only place that says yes.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use portunus_gateway::kind::Id;
 use serde::Deserialize;
 
-use super::account::{Account, AccountKind, Grant};
+use super::account::{Account, AccountKind, Grant, HeldRole};
 use super::step_up::{Policy, SecondFactor};
 use super::token::Token;
+use crate::approval::rules::RuleTable;
 use crate::resource::api_token::{ApiToken, TokenStatus};
 use crate::resource::user::AccountStatus;
 use crate::store::row::Row;
@@ -23,6 +24,10 @@ pub struct AccessTable {
     names: HashMap<(AccountKind, String), Vec<Id>>,
     emails: HashMap<String, Vec<Id>>,
     tenants: HashMap<String, Id>,
+    /// Which calls need approval.
+    pub approval_rules: RuleTable,
+    /// By tenant and name.
+    roles: HashMap<(Id, String), Id>,
     /// By SHA-256 of its text.
     tokens: HashMap<[u8; 32], Arc<Token>>,
     /// The tenant that owns what holds for all.
@@ -91,6 +96,11 @@ impl AccessTable {
                 must_have_one: kind == AccountKind::User && policy.asks(&grants),
                 fresh: policy.fresh(),
             };
+            let held = spec.roles.iter().filter_map(|id| roles.get(id)).map(|(role, _)| HeldRole {
+                id: role.id,
+                name: role.name.clone(),
+                tenant_id: role.tenant_id,
+            });
             let account = Account {
                 id: row.id,
                 kind,
@@ -101,6 +111,7 @@ impl AccessTable {
                 generation: state.generation,
                 must_reset_password: state.must_reset_password,
                 second_factor,
+                roles: held.collect(),
                 grants,
             };
             Some((row.id, Arc::new(account)))
@@ -114,8 +125,17 @@ impl AccessTable {
         }
         let tenants = rows.iter().filter(|row| row.kind.kind == "Tenant");
         table.tenants = tenants.map(|row| (row.name.clone(), row.id)).collect();
+        table.approval_rules = RuleTable::new(rows);
+        table.roles = roles.values().map(|(role, _)| ((role.tenant_id, role.name.clone()), role.id)).collect();
         table.tokens = rows.iter().filter(|row| row.kind.kind == "ApiToken").flat_map(tokens).collect();
         table
+    }
+
+    /// The role that a name stands for in a tenant. One of the platform comes first, so that no tenant can make a role
+    /// that is taken for it.
+    pub fn role_named(&self, name: &str, tenant_id: Id) -> Option<Id> {
+        let of = |tenant_id: Id| self.roles.get(&(tenant_id, name.to_owned())).copied();
+        self.platform.and_then(of).or_else(|| of(tenant_id))
     }
 
     /// The account with this id.

@@ -9,14 +9,16 @@ use portunus_gateway::kind::Id;
 use super::error::ApiError;
 use super::identify::Identity;
 use crate::access::Permission;
+use crate::approval::Call;
 use crate::control::Control;
 use crate::principal::Principal;
 use crate::resource;
 use crate::store::{Action, Change, Op};
 
-/// Who makes a call. A handler that takes it cannot be reached without credentials.
+/// Who makes a call, and the call as approvals are bound to it. A handler that takes it cannot be reached without
+/// credentials.
 #[derive(Clone)]
-pub struct Caller(pub Arc<Principal>);
+pub struct Caller(pub Arc<Principal>, pub Option<Arc<Call>>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiError;
@@ -24,7 +26,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let identity = parts.extensions.get::<Identity>().ok_or_else(ApiError::internal)?;
         match &identity.principal {
-            Ok(Some(principal)) => Ok(Self(principal.clone())),
+            Ok(Some(principal)) => Ok(Self(principal.clone(), parts.extensions.get::<Arc<Call>>().cloned())),
             Ok(None) => Err(ApiError::unauthorized(None)),
             Err(error) => Err(error.clone()),
         }
@@ -67,7 +69,8 @@ impl Caller {
 
     /// A change of several resources on this account's behalf.
     pub fn changes(&self, ops: Vec<Op>) -> Change {
-        Change { actor: self.0.actor(), principal: Some(self.0.clone()), ops, dry_run: false }
+        let (principal, call) = (Some(self.0.clone()), self.1.clone());
+        Change { actor: self.0.actor(), principal, call, ops, dry_run: false }
     }
 }
 

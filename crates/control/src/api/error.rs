@@ -1,14 +1,19 @@
 //! Every refusal of the control plane, as a problem document (RFC 9457).
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse;
+use jiff::Timestamp;
 use portunus_gateway::error::problem_type;
+use portunus_gateway::kind::Id;
 use portunus_gateway::problem::Problem;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::approval::rules::Needed;
 use crate::store::{CommitError, StoreError};
 use crate::token::TokenError;
 
@@ -29,6 +34,8 @@ pub struct ApiError {
     pub header: Option<(HeaderName, HeaderValue)>,
     /// Further members of the document.
     pub members: Option<Box<Map<String, Value>>>,
+    /// The approval that the call lacks and that is to be asked for.
+    pub needs_approval: Option<Arc<Needed>>,
 }
 
 /// The codes of the control plane, with status and title, for the reference page.
@@ -42,6 +49,7 @@ pub const CODES: &[(u16, &str, &str)] = &[
     (403, "forbidden", "The account may not do this"),
     (403, "csrf_failed", "A call with the session's cookie needs the session's CSRF token"),
     (403, "second_factor_enrolment_required", "The account must set a second factor up first"),
+    (403, "approval_required", "Others must approve this call first"),
     (404, "not_found", "There is no such thing"),
     (405, "method_not_allowed", "The path does not have this method"),
     (409, "conflict", "This contradicts what is there"),
@@ -65,6 +73,7 @@ impl ApiError {
             errors: Vec::new(),
             header: None,
             members: None,
+            needs_approval: None,
         }
     }
 
@@ -142,6 +151,27 @@ impl ApiError {
     /// 403.
     pub fn forbidden(detail: impl Into<String>) -> Self {
         Self::new("forbidden", detail)
+    }
+
+    /// 403 for a call that needs approval, which is yet to be asked for.
+    pub fn needs_approval(needed: Needed) -> Self {
+        let detail = "others must approve this call first; repeat it to ask for that";
+        Self { needs_approval: Some(Arc::new(needed)), ..Self::new("approval_required", detail) }
+    }
+
+    /// 403 for a call that waits for approval.
+    pub fn approval_asked(id: Id, expires_at: Timestamp, needed: usize) -> Self {
+        let by = if needed == 1 { "another account".to_owned() } else { format!("{needed} other accounts") };
+        let detail = format!(
+            "{by} must approve request {id} until {expires_at}; then repeat the same call, and it is let through once"
+        );
+        let mut refusal = Self::new("approval_required", detail);
+        let link = format!("</v1/approvals/{id}>; rel=\"https://portunus.dev/rel/approval\"");
+        refusal.header = HeaderValue::try_from(link).ok().map(|link| (header::LINK, link));
+        let members = [("approval_id", id.to_string()), ("expires_at", expires_at.to_string())];
+        refusal.members =
+            Some(Box::new(members.map(|(name, text)| (name.to_owned(), text.into())).into_iter().collect()));
+        refusal
     }
 
     /// 404.
@@ -259,6 +289,7 @@ impl From<CommitError> for ApiError {
                 format!("the resource is at revision {revision} by now; read it again"),
             ),
             CommitError::Forbidden(detail) => Self::forbidden(detail),
+            CommitError::NeedsApproval(needed) => Self::needs_approval(needed),
             CommitError::Store(error) => Self::store(error),
         }
     }

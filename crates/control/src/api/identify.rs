@@ -33,7 +33,7 @@ pub struct Identity {
     pub origin: Origin,
 }
 
-/// Puts the [`Identity`] of a call into its extensions.
+/// Puts the [`Identity`] of a call into its extensions, and the control plane for layers that have other state.
 pub async fn identify(
     State(control): State<Arc<Control>>,
     Extension(peer): Extension<Peer>,
@@ -48,6 +48,7 @@ pub async fn identify(
     };
     let principal = principal(&control, &parts, &origin).await;
     parts.extensions.insert(Identity { principal, origin });
+    parts.extensions.insert(control);
     next.run(Request::from_parts(parts, body)).await
 }
 
@@ -66,14 +67,22 @@ const CSRF_HEADER: &str = "x-csrf-token";
 /// A token counts before a cookie, which browsers send unasked.
 async fn principal(control: &Control, parts: &Parts, origin: &Origin) -> Result<Option<Arc<Principal>>, ApiError> {
     let known = match (bearer(parts), parts.headers.get(X_ADMIN_KEY), cookie::read(&parts.headers, cookie::SESSION)) {
-        (Some(token), ..) if token.starts_with(api_key::TOKEN) => of_api_token(control, token, origin)?,
-        (Some(token), ..) => of_access_token(control, token, origin).await?,
+        (Some(token), ..) => identify_credential(control, token, origin).await?,
         (None, Some(key), _) => of_api_token(control, key.to_str().unwrap_or_default().trim(), origin)?,
         (None, None, Some(cookie)) => whoever(control, of_cookie(control, parts, cookie).await?, origin),
         (None, None, None) => return Ok(None),
     };
     control.last_use.note([known.account.id], clock::now().as_microsecond(), origin.address);
     Ok(Some(known))
+}
+
+/// Who sends this text as their credential, here or through the gateway.
+pub async fn identify_credential(control: &Control, text: &str, origin: &Origin) -> Result<Arc<Principal>, ApiError> {
+    // An access token is a JWT, with its points.
+    match text.starts_with(api_key::TOKEN) || !text.contains('.') {
+        true => of_api_token(control, text, origin),
+        false => of_access_token(control, text, origin).await,
+    }
 }
 
 /// Who calls with an access token of ours.

@@ -11,6 +11,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 
+use super::approve::{self, Asked};
 use super::caller::{check_factor, refused};
 use super::error::ApiError;
 use super::identify::Identity;
@@ -115,6 +116,7 @@ fn is_open_before_enrolment(path: &str) -> bool {
 async fn ask(
     State(needs): State<Needs>,
     Extension(identity): Extension<Identity>,
+    Extension(control): Extension<Arc<Control>>,
     parameters: RawPathParams,
     request: Request,
     next: Next,
@@ -139,10 +141,14 @@ async fn ask(
     }
     match permission {
         Some(permission) if !principal.may_somewhere(permission) => refused(permission).into_response(),
-        Some(permission) => match check_factor(&principal, permission) {
-            Ok(()) => next.run(request).await,
-            Err(error) => error.into_response(),
-        },
-        None => next.run(request).await,
+        _ => {
+            if let Some(Err(error)) = permission.map(|permission| check_factor(&principal, permission)) {
+                return error.into_response();
+            }
+            let parameter = |wanted: &str| parameters.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value);
+            let (tenant, is_action) = (parameter("tenant"), parameter("action").is_some());
+            let asked = Asked { needs, permission, tenant, is_action };
+            approve::stop(&control, &principal, asked, request, next).await
+        }
     }
 }

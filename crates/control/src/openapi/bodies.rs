@@ -32,7 +32,8 @@ pub fn schemas() -> Vec<(String, Value)> {
         ("KindDescriptions", kinds()),
         ("PolicyTypes", policy_types()),
     ];
-    schemas.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect()
+    let schemas = schemas.into_iter().chain(super::approvals::schemas());
+    schemas.map(|(name, schema)| (name.to_owned(), schema)).collect()
 }
 
 pub(super) fn object(properties: Value, required: &[&str]) -> Value {
@@ -53,6 +54,7 @@ pub(super) fn array(items: Value) -> Value {
     schema
 }
 
+/// A text.
 pub(super) fn text(description: &str) -> Value {
     json!({"type": "string", "description": description})
 }

@@ -25,6 +25,11 @@ const KINDS: &[(&str, &str, Option<&str>)] = &[
     ("Role", r#"{"name": "publisher", "permissions": ["api:*", "upstream:*", "policy:read"]}"#, None),
     ("LoginPolicy", r#"{"name": "default", "second_factor": "admins", "step_up_minutes": 10}"#, None),
     ("ServiceAccount", r#"{"name": "pipeline", "roles": ["ci"]}"#, Some("client_secret")),
+    (
+        "ApprovalRule",
+        r#"{"name": "two-for-roles", "permissions": ["role:*", "user:delete"], "approvals": 2, "webhooks": ["https://hooks.example.com/portunus"]}"#,
+        Some("webhook_secret"),
+    ),
     ("User", r#"{"name": "ada", "email": "ada@example.com", "roles": ["developer"]}"#, Some("password")),
 ];
 

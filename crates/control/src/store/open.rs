@@ -63,6 +63,7 @@ fn migrator() -> Migrator {
         (5, "oidc", include_str!("../../migrations/sqlite/0005_oidc.sql")),
         (4, "mfa", include_str!("../../migrations/sqlite/0004_mfa.sql")),
         (6, "last_use", include_str!("../../migrations/sqlite/0006_last_use.sql")),
+        (7, "approvals", include_str!("../../migrations/sqlite/0007_approvals.sql")),
     ];
     Migrator::with_migrations(
         migrations

@@ -21,7 +21,8 @@ use super::stage::stage;
 use super::state::{self, After, StateWrite, Work};
 use super::write::{Write, write};
 use super::{Change, CommitError, Committed, Done, Job, Op, Outcome, StoreError};
-use crate::access::{AccessTable, AccountState};
+use crate::access::{AccessTable, AccountState, Permission, Verb};
+use crate::approval::rules::Needed;
 use crate::audit::chain::Head;
 use crate::audit::event::{Actor, NewEvent};
 
@@ -32,7 +33,8 @@ const MOST: usize = 128;
 const REREAD: Duration = Duration::from_secs(2);
 
 /// Kinds that say who may do what.
-const ACCOUNT_KINDS: [&str; 6] = ["Role", "User", "ServiceAccount", "ApiToken", "Tenant", "LoginPolicy"];
+const ACCOUNT_KINDS: [&str; 7] =
+    ["Role", "User", "ServiceAccount", "ApiToken", "Tenant", "LoginPolicy", "ApprovalRule"];
 
 /// Owns the write connection and the compiler.
 pub(super) struct Writer {
@@ -239,6 +241,10 @@ impl Writer {
             .collect();
         let undo = tokio::task::block_in_place(|| self.compiler.apply(changes))
             .map_err(|faults| refusal(faults, &outcomes, &change.ops))?;
+        if let Some(needed) = needed_approval(&access, change, &outcomes) {
+            self.compiler.undo(undo);
+            return Err(CommitError::NeedsApproval(needed));
+        }
         if change.dry_run {
             self.compiler.undo(undo);
             let nothing = self
@@ -282,6 +288,23 @@ impl Writer {
     }
 }
 
+/// The approval that a change lacks. Only here all that it touches is known, and in which tenants.
+fn needed_approval(access: &AccessTable, change: &Change, outcomes: &[Outcome]) -> Option<Needed> {
+    if change.principal.is_none() || change.dry_run || access.approval_rules.is_empty() {
+        return None;
+    }
+    let uses = outcomes.iter().filter_map(|outcome| {
+        let verb = match outcome.done {
+            Done::Created | Done::Updated => Verb::Write,
+            Done::Deleted => Verb::Delete,
+            Done::Unchanged => return None,
+        };
+        Some((Permission::new(outcome.row.kind.noun, verb), outcome.row.tenant_id))
+    });
+    let cleared = change.call.as_ref().map(|call| call.cleared.as_slice()).unwrap_or_default();
+    Needed::of(&access.approval_rules, access.platform, uses, cleared)
+}
+
 /// What the record says of a change.
 fn event(write: &Write<'_>, actor: &Actor) -> NewEvent {
     let row = write.row;
@@ -307,7 +330,8 @@ fn changes_accounts(waiting: &Waiting) -> bool {
 /// Who may do what, as the store has it.
 pub(super) async fn access_table(db: &mut SqliteConnection) -> sqlx::Result<AccessTable> {
     let mut query = QueryBuilder::new(COLUMNS);
-    query.push(" WHERE kind IN ('Role', 'User', 'ServiceAccount', 'ApiToken', 'Tenant', 'LoginPolicy')");
+    query
+        .push(" WHERE kind IN ('Role', 'User', 'ServiceAccount', 'ApiToken', 'Tenant', 'LoginPolicy', 'ApprovalRule')");
     let rows = read::all(&mut *db, query).await?;
     let mut tenants = rows.iter().filter(|row| row.kind.kind == "Tenant");
     let platform = tenants.find(|row| row.name == PLATFORM_TENANT && row.id == row.tenant_id).map(|row| row.id);

@@ -43,7 +43,7 @@ pub async fn seed(store: &Store, gateway: SocketAddr) -> anyhow::Result<String> 
         ops.push(op("Subscription", name, json!({ "consumer_id": name, "api_id": "demo", "plan_id": plan }))?);
         ops.extend(new_key(store, name).await?);
     }
-    let change = Change { actor: Actor::system("demo"), principal: None, ops, dry_run: false };
+    let change = Change { actor: Actor::system("demo"), principal: None, call: None, ops, dry_run: false };
     let committed = store.commit(change).await.context("the demo cannot be published")?;
     let key = |name: &str| {
         let made = committed.outcomes.iter().find(|outcome| outcome.row.name == name && outcome.secret.is_some());

@@ -2,6 +2,7 @@
 //!
 //! Each test starts a process of its own with its own data folder, as those in `it` do.
 
+mod approvals;
 mod attacks;
 mod audit;
 mod login;

@@ -18,7 +18,7 @@ use crate::store::row::Row;
 pub async fn userinfo(
     State(control): State<Arc<Control>>,
     Realm(_): Realm,
-    Caller(principal): Caller,
+    Caller(principal, _): Caller,
 ) -> Result<Json<Value>, ApiError> {
     let account = &principal.account;
     let mut answer = json!({
