@@ -6,8 +6,10 @@ pub mod actions;
 pub mod apply;
 pub mod approvals;
 pub mod approve;
+pub mod audit;
 pub mod body;
 pub mod caller;
+pub mod denied;
 pub mod error;
 pub mod export;
 pub mod guard;
@@ -50,6 +52,7 @@ pub fn routes() -> Routes {
     use Verb::{Delete, Read, Write};
     const TENANT: &str = "tenant";
     Routes::default()
+        .merge(audit::routes())
         .get("/health", Nothing("load balancers ask it"), meta::health)
         .get("/metrics", Nothing("Prometheus scrapes it; the control listener is not for the public"), meta::metrics)
         .get("/v1/openapi.json", Nothing("it describes the API and holds no data"), meta::openapi)
@@ -103,6 +106,7 @@ pub fn router(control: Arc<Control>) -> Router {
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(middleware::from_fn_with_state(control.clone(), idempotency::replay))
         .layer(middleware::from_fn_with_state(control.clone(), throttle::limit))
+        .layer(middleware::from_fn_with_state(control.clone(), denied::record))
         .layer(middleware::from_fn_with_state(control.clone(), identify::identify))
         .layer(middleware::from_fn(guard::guard))
         .with_state(control)

@@ -4,5 +4,16 @@
 //! a hash over all its fields and the row before it, and a seal that nobody can make without the store's audit key.
 
 pub mod chain;
+pub mod checkpoint;
+pub mod checkpoints;
 pub mod event;
+pub mod fault;
+pub mod keeper;
+pub mod moment;
 pub mod person;
+pub mod readable;
+pub mod rollup;
+pub mod segment;
+pub mod sign;
+pub mod verifier;
+pub mod verify;

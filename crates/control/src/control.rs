@@ -8,6 +8,7 @@ use portunus_gateway::telemetry::metrics::Metrics;
 use crate::api::idempotency::Replies;
 use crate::api::throttle::Throttle;
 use crate::approval::webhook::Webhooks;
+use crate::audit::keeper::{AuditSettings, Keeper};
 use crate::last_use::LastUse;
 use crate::mfa::Factors;
 use crate::store::Store;
@@ -16,6 +17,8 @@ use crate::token::Tokens;
 /// What the operator chose for the control plane.
 #[derive(Debug, Clone)]
 pub struct ControlSettings {
+    /// How the record is kept.
+    pub audit: AuditSettings,
     /// Peers whose `X-Forwarded-*` are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// The address that browsers reach the control listener at.
@@ -34,6 +37,8 @@ pub struct ControlSettings {
 
 /// The control plane of one process.
 pub struct Control {
+    /// Keeps the record of what happened.
+    pub audit: Arc<Keeper>,
     /// Resources, history, events.
     pub store: Store,
     /// Access tokens.
@@ -60,7 +65,9 @@ impl Control {
         let (replies, throttle) = (Replies::default(), Throttle::default());
         let factors = Factors::new(store.keys.secrets.clone(), &settings.public_url);
         let last_use = LastUse::default();
+        let audit = Arc::new(Keeper::new(store.clone(), metrics.clone(), settings.audit.clone()));
         Arc::new(Self {
+            audit,
             store,
             tokens,
             metrics,

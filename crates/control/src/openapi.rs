@@ -3,6 +3,7 @@
 //! A new kind is in it without further code. What is not CRUD has a file of its own, such as [`login`] and [`secrets`].
 
 mod approvals;
+mod audit;
 mod bodies;
 mod components;
 pub(crate) mod example;
@@ -45,6 +46,8 @@ pub fn document() -> Value {
     operations.extend(stoa::operations());
     operations.extend(tokens::operations());
     operations.extend(approvals::operations());
+    operations.extend(audit::operations());
+    audit::schemas().into_iter().for_each(|(name, schema)| schemas.add(name, schema));
     forms::add_policy_configs(&mut schemas);
     json!({
         "openapi": "3.1.0",
@@ -79,7 +82,7 @@ fn tags() -> Vec<Value> {
     let kinds = resource::all().map(|kind| json!({"name": kind.plural, "description": kind.description()}));
     let last = [realm::TAG, secrets::TAG, stoa::TAG, approvals::TAG]
         .map(|(name, description)| json!({"name": name, "description": description}));
-    own.chain(kinds).chain(last).collect()
+    own.chain(kinds).chain(last).chain([audit::tag()]).collect()
 }
 
 fn paths(operations: Operations) -> Map<String, Value> {

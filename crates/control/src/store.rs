@@ -3,6 +3,7 @@
 //! [`Store::commit`] is the only way to change a resource. One task owns the write connection and the compiler; it
 //! takes what is waiting, checks and writes it in one transaction (group commit), and publishes before it answers.
 
+pub mod audit;
 mod events;
 pub mod keys;
 pub mod open;

@@ -7,4 +7,5 @@ pub mod local;
 pub mod log;
 pub mod metrics;
 pub mod per_worker;
+pub mod refused;
 mod targets;

@@ -23,6 +23,8 @@ macro_rules! commands {
             Keys => keys,
             Secrets => secrets,
             Approvals => approvals,
+            Audit => audit,
+            Admin => admin,
             Health => health,
             Config => config,
             Completion => completion,

@@ -15,6 +15,8 @@ use crate::settings::layers::{contents, plain};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A large `apply` is one call.
 const TIMEOUT: Duration = Duration::from_secs(300);
+/// A file can be long.
+const LONGEST_DOWNLOAD: Duration = Duration::from_secs(24 * 60 * 60);
 const DEFAULT_CLIENT: &str = "control-plane-api";
 
 /// An authorised caller of one process.
@@ -72,6 +74,19 @@ impl Client {
             request = request.json(body);
         }
         self.finish(request).await
+    }
+
+    /// A file, to be read piece by piece. It may take as long as it takes.
+    pub async fn download(&self, segments: &[&str], query: &[(&str, String)]) -> anyhow::Result<reqwest::Response> {
+        let request =
+            self.http.get(self.url(segments)?).bearer_auth(&self.token).query(query).timeout(LONGEST_DOWNLOAD);
+        let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let body = answer.bytes().await.map_err(|error| self.unreachable(&error))?;
+        Err(Refusal { status, problem: serde_json::from_slice(&body).unwrap_or(Value::Null) }.into())
     }
 
     async fn finish(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Value> {

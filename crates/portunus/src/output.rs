@@ -1,12 +1,16 @@
 //! What commands print. Everything that goes to standard output or standard error goes through here.
 
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use clap::ValueEnum;
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use serde_json::Value;
 
+use crate::settings::layers::plain;
 use portunus_control::yaml;
 
 /// The form of the output.
@@ -37,6 +41,26 @@ pub fn print_all(texts: impl IntoIterator<Item = String>) -> io::Result<()> {
         out.write_all(text.as_bytes())?;
     }
     out.flush()
+}
+
+/// Writes a download to a file, or to standard output. A file gets its name when it is whole.
+pub async fn save(mut download: reqwest::Response, file: Option<&Path>) -> anyhow::Result<()> {
+    let Some(path) = file else {
+        let mut out = io::stdout().lock();
+        while let Some(piece) = download.chunk().await? {
+            out.write_all(&piece)?;
+        }
+        return Ok(out.flush()?);
+    };
+    let part = path.with_added_extension("part");
+    let unwritable = |error: io::Error| anyhow::anyhow!("{} cannot be written: {}", path.display(), plain(&error));
+    let mut out =
+        File::options().write(true).create(true).truncate(true).mode(0o600).open(&part).map_err(unwritable)?;
+    while let Some(piece) = download.chunk().await? {
+        out.write_all(&piece).map_err(unwritable)?;
+    }
+    out.sync_all().and_then(|()| std::fs::rename(&part, path)).map_err(unwritable)?;
+    Ok(())
 }
 
 /// Writes `text` to standard error; there is nobody to tell if that fails.

@@ -254,6 +254,16 @@ settings! {
     /// The most requests at once on one HTTP/2 connection.
     max_streams_per_connection: u32 = "128" { env "PORTUNUS_MAX_STREAMS_PER_CONNECTION"; Flag("max-streams-per-connection", "NUMBER") }
 
+    /// File that signed checkpoints of the audit record are written to. Without it, `audit/checkpoints.jsonl` in the data
+    /// folder; it protects more on another machine or disk.
+    audit_checkpoints: Option<PathBuf> = "" { env "PORTUNUS_AUDIT_CHECKPOINTS"; Flag("audit-checkpoints", "FILE") }
+
+    /// How often a checkpoint of the audit record is made, in seconds, when there is something new.
+    audit_checkpoint_seconds: u64 = "60" { env "PORTUNUS_AUDIT_CHECKPOINT_SECONDS"; Flag("audit-checkpoint-seconds", "SECONDS") }
+
+    /// After how many days rows of the audit record are moved into sealed files in the data folder. 0 means never.
+    audit_retention_days: u64 = "0" { env "PORTUNUS_AUDIT_RETENTION_DAYS"; Flag("audit-retention-days", "DAYS") }
+
     /// Filter of the log, such as `info,gateway=debug`. Wins over the log level.
     log: Option<LogFilter> = "" { env "PORTUNUS_LOG"; Flag("log", "FILTER") }
 

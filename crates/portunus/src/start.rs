@@ -4,7 +4,7 @@
 mod banner;
 mod demo;
 mod lock;
-mod secret_key;
+pub mod secret_key;
 mod upkeep;
 
 use std::net::{SocketAddr, TcpListener};
@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use portunus_control::api::apply;
+use portunus_control::audit::checkpoints::Checkpointed;
 use portunus_control::audit::event::Actor;
+use portunus_control::audit::keeper::AuditSettings;
 use portunus_control::bootstrap::{self, Chosen};
 use portunus_control::control::{Control, ControlSettings};
 use portunus_control::manifest as manifests;
@@ -76,8 +78,7 @@ async fn serve(
     let _lock = lock::data_dir(&settings.data_dir)?;
     let database = settings.database_path();
     let secret_key = secret_key::load(settings.secret_key.as_deref(), &settings.data_dir, &database)?;
-    let previous: Vec<&[u8]> = settings.previous_secret_keys.iter().map(|key| key.0.as_bytes()).collect();
-    let masters = MasterKeys::new(&secret_key, &previous);
+    let masters = masters(&secret_key, &settings);
     let opened =
         open(&database, &masters, settings.references()).await.map_err(|error| Faults::one(store_sentence(&error)))?;
     let store = opened.store;
@@ -119,9 +120,14 @@ async fn serve(
         refresh_token_seconds: settings.refresh_token_seconds(),
         session_seconds: 30 * 24 * 3600,
         session_idle_seconds: 12 * 3600,
+        audit: audit_settings(&settings),
     };
     let control = Control::new(store, tokens, metrics, of_control);
     let upkeep = tokio::spawn(upkeep::run(control.clone()));
+    let audit = control.audit.clone();
+    audit.begin(opened.audit_fault).await;
+    let (stopping, until) = watch::channel(false);
+    let keeping = tokio::spawn(audit.clone().run(until));
     let control = tokio::spawn(portunus_control::serve::serve(listener, control, watcher, drain));
     tracing::info!(target: "portunus", listener = "gateway", address = %gateway_address, "listening");
     tracing::info!(target: "portunus", listener = "control", address = %control_address, "listening");
@@ -137,8 +143,29 @@ async fn serve(
     let _ = draining.send(true);
     tokio::task::spawn_blocking(|| gateway.stop()).await?;
     control.await?;
+    let _ = stopping.send(true);
+    keeping.await?;
+    audit.finish().await;
     tracing::info!(target: "portunus", "stopped");
     Ok(())
+}
+
+/// The keys that open the store's own keys.
+pub fn masters(secret_key: &[u8], settings: &Settings) -> MasterKeys {
+    let previous: Vec<&[u8]> = settings.previous_secret_keys.iter().map(|key| key.0.as_bytes()).collect();
+    MasterKeys::new(secret_key, &previous)
+}
+
+/// How the record of what happened is kept.
+pub fn audit_settings(settings: &Settings) -> AuditSettings {
+    let folder = settings.data_dir.join("audit");
+    let checkpoints = settings.audit_checkpoints.clone().unwrap_or_else(|| folder.join("checkpoints.jsonl"));
+    AuditSettings {
+        folder,
+        checkpoints: Checkpointed::File(checkpoints),
+        checkpoint_every: Duration::from_secs(settings.audit_checkpoint_seconds),
+        retention_days: settings.audit_retention_days,
+    }
 }
 
 fn log(settings: &Settings) -> anyhow::Result<Sink> {

@@ -5,13 +5,17 @@
 
 use aws_lc_rs::{constant_time, hmac};
 use portunus_gateway::api_key;
-use serde_json::json;
+use serde::ser::SerializeSeq;
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::sign::Signer;
 
 /// The hash before the first row.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// A row of the chain. People are named by pseudonyms; see [`super::person`].
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ChainRow {
     /// Counts the rows from 1, without gaps.
     pub sequence: u64,
@@ -61,33 +65,45 @@ impl ChainRow {
     /// What is hashed: a JSON array of every field but hash and seal, in the order of the struct. Two rows that differ in
     /// any field differ here.
     pub fn canonical(&self) -> String {
-        json!([
-            self.sequence,
-            self.at,
-            self.tenant_id,
-            self.actor_kind,
-            self.actor,
-            self.actor_id,
-            self.via,
-            self.client,
-            self.request_id,
-            self.action,
-            self.kind,
-            self.resource_id,
-            self.resource_name,
-            self.outcome,
-            self.reason,
-            self.count,
-            self.details,
-            self.store_revision,
-            self.previous_hash,
-        ])
-        .to_string()
+        serde_json::to_string(&Canonical(self)).expect("numbers and texts serialise")
     }
 
     /// The hash that this row should have.
     pub fn expected_hash(&self) -> String {
         api_key::to_hex(&api_key::hash(self.canonical().as_bytes()))
+    }
+}
+
+struct Canonical<'a>(&'a ChainRow);
+
+impl Serialize for Canonical<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let row = self.0;
+        let mut list = serializer.serialize_seq(Some(19))?;
+        list.serialize_element(&row.sequence)?;
+        list.serialize_element(&row.at)?;
+        for text in [
+            &row.tenant_id,
+            &row.actor_kind,
+            &row.actor,
+            &row.actor_id,
+            &row.via,
+            &row.client,
+            &row.request_id,
+            &row.action,
+            &row.kind,
+            &row.resource_id,
+            &row.resource_name,
+            &row.outcome,
+            &row.reason,
+        ] {
+            list.serialize_element(text)?;
+        }
+        list.serialize_element(&row.count)?;
+        list.serialize_element(&row.details)?;
+        list.serialize_element(&row.store_revision)?;
+        list.serialize_element(&row.previous_hash)?;
+        list.end()
     }
 }
 
@@ -102,6 +118,12 @@ impl SealKey {
     /// The key with these bytes.
     pub fn new(id: &str, bytes: &[u8]) -> Self {
         Self { id: id.to_owned(), key: hmac::Key::new(hmac::HMAC_SHA256, bytes) }
+    }
+
+    /// The key pair that signs what leaves the database. It follows from this key, so it is kept nowhere.
+    pub fn signer(&self) -> Signer {
+        let seed = hmac::sign(&self.key, b"portunus audit signatures v1");
+        Signer::from_seed(&self.id, seed.as_ref())
     }
 
     /// The seal of a text. `purpose` keeps the seal of a row from passing for that of anything else.
@@ -121,6 +143,12 @@ pub const ROW: &str = "row";
 
 /// The purpose of the head's seal.
 pub const HEAD: &str = "head";
+
+/// The purpose of a segment's seal.
+pub const SEGMENT: &str = "segment";
+
+/// The purpose of the seal of what is noted of the last checkpoint.
+pub const CHECKPOINT: &str = "checkpoint";
 
 /// The end of the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]

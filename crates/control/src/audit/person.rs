@@ -7,6 +7,9 @@ use std::collections::HashMap;
 use portunus_gateway::api_key;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
+/// Kinds whose names are those of people.
+pub const PERSONAL_KINDS: [&str; 2] = ["User", "Consumer"];
+
 /// Values per statement.
 const BATCH: usize = 500;
 

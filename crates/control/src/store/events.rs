@@ -5,13 +5,10 @@ use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
 use crate::audit::chain::{ChainRow, HEAD, Head, SealKey};
 use crate::audit::event::NewEvent;
-use crate::audit::person::People;
+use crate::audit::person::{PERSONAL_KINDS, People};
 
 /// Rows per statement; SQLite takes 32,766 parameters.
 const BATCH: usize = 500;
-
-/// Kinds whose names are those of people.
-const PERSONAL_KINDS: [&str; 2] = ["User", "Consumer"];
 
 /// The end of the chain, and what is needed to append to it.
 pub(super) struct Chain {

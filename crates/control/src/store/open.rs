@@ -21,9 +21,11 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 
 use super::Store;
+use super::audit::proof::check_end;
 use super::events::Chain;
 use super::keys::{self, KeyError, MasterKeys, StoreKeys};
 use super::writer::{Writer, access_table};
+use crate::audit::fault::Fault;
 
 /// Why the store cannot be opened, in one plain sentence each.
 #[derive(Debug, Error)]
@@ -53,6 +55,8 @@ pub struct Opened {
     pub store: Store,
     /// Whether it has no account yet, so that nobody could use it.
     pub is_empty: bool,
+    /// What is wrong with the end of its audit chain.
+    pub audit_fault: Option<Fault>,
 }
 
 fn migrator() -> Migrator {
@@ -64,6 +68,7 @@ fn migrator() -> Migrator {
         (4, "mfa", include_str!("../../migrations/sqlite/0004_mfa.sql")),
         (6, "last_use", include_str!("../../migrations/sqlite/0006_last_use.sql")),
         (7, "approvals", include_str!("../../migrations/sqlite/0007_approvals.sql")),
+        (9, "audit_proofs", include_str!("../../migrations/sqlite/0009_audit_proofs.sql")),
     ];
     Migrator::with_migrations(
         migrations
@@ -99,6 +104,7 @@ pub async fn open(path: &Path, masters: &MasterKeys, references: References) -> 
         KeyError::OtherMaster => OpenError::OtherMaster(path.to_owned()),
         KeyError::Database(error) => failed(error),
     })?;
+    let audit_fault = check_end(&mut db, &keys.audit).await.map_err(failed)?.err();
     let chain = Chain::open(&mut db, keys.audit.clone()).await.map_err(failed)?;
     let readers = SqlitePoolOptions::new()
         .max_connections(4)
@@ -124,7 +130,19 @@ pub async fn open(path: &Path, masters: &MasterKeys, references: References) -> 
         access: access.clone(),
     };
     tokio::spawn(writer.run(queue));
-    Ok(Opened { store: Store { readers, jobs, snapshot, access, keys }, is_empty: accounts == 0 })
+    Ok(Opened { store: Store { readers, jobs, snapshot, access, keys }, is_empty: accounts == 0, audit_fault })
+}
+
+/// Opens the store of a process that may be stopped, for reading only.
+pub async fn open_to_read(path: &Path, masters: &MasterKeys) -> Result<(SqliteConnection, StoreKeys), OpenError> {
+    let failed = |error: sqlx::Error| OpenError::Open(path.to_owned(), error.to_string());
+    let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(Duration::from_secs(5));
+    let mut db = options.connect().await.map_err(failed)?;
+    let keys = keys::load(&mut db, masters, References::default(), false).await.map_err(|error| match error {
+        KeyError::OtherMaster => OpenError::OtherMaster(path.to_owned()),
+        KeyError::Database(error) => failed(error),
+    })?;
+    Ok((db, keys))
 }
 
 /// SQLite would say "unable to open database file", which tells nobody what to do.

@@ -25,6 +25,8 @@ pub struct StateWrite<'c> {
     pub accounts_changed: &'c mut bool,
     /// What is to be done once it is on disk.
     pub after: &'c mut After,
+    /// Names and addresses that were erased, for the writer to forget as well.
+    pub erased: &'c mut Vec<String>,
     /// The time of the transaction, in microseconds since 1970.
     pub now: i64,
 }

@@ -201,8 +201,17 @@ impl Writer {
         sqlx::query("SAVEPOINT work").execute(&mut self.db).await?;
         let mut events = Vec::new();
         let mut own = After::default();
-        let write = StateWrite { db: &mut self.db, events: &mut events, accounts_changed, after: &mut own, now };
+        let mut erased = Vec::new();
+        let write = StateWrite {
+            db: &mut self.db,
+            events: &mut events,
+            accounts_changed,
+            after: &mut own,
+            erased: &mut erased,
+            now,
+        };
         let made = work(write).await?;
+        erased.iter().for_each(|value| self.chain.people.erase(value));
         let head = self.chain.head.clone();
         let platform = self.access.load().platform;
         let appended = self.chain.append(&mut self.db, &events, platform, 0, now).await;

@@ -14,6 +14,7 @@ use super::line::{Line, TimeText};
 use super::log::Sink;
 use super::metrics::Metrics;
 use super::per_worker;
+use super::refused::Refused;
 use crate::clock::WallClock;
 use crate::record::{Record, Telemetry};
 use crate::request_id::{RandomPage, RequestId};
@@ -75,6 +76,9 @@ impl Local {
             None => &self.metrics.unmatched,
         };
         counters.answered(record.status, duration, record.upstream_duration, record.bytes_sent);
+        if Refused::concerns(record) {
+            self.metrics.refused.count(record, self.clock.unix_us(now));
+        }
         if !self.has_access_lines {
             return;
         }

@@ -17,10 +17,24 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::counters::{ApiMetrics, ApiTotal, HistogramTotal, LimitMetrics, UPSTREAM_ERRORS};
 use super::log::Sink;
+use super::refused::Refused;
 use super::targets;
 use crate::clock;
 use crate::policy::{AnyPolicy, TYPES};
 use crate::snapshot::Snapshot;
+
+/// How the record of the control plane stands, as far as it is known.
+#[derive(Debug, Default)]
+pub struct AuditGauges {
+    /// The last row.
+    pub sequence: AtomicU64,
+    /// When the last checkpoint was made, in seconds since 1970; 0 when there is none.
+    pub checkpoint_at: AtomicU64,
+    /// When the record was last verified, in seconds since 1970; 0 when it was not since the start.
+    pub verified_at: AtomicU64,
+    /// Whether it was found broken, at the start or since.
+    pub broken: AtomicU64,
+}
 
 /// Everything that is counted in one process.
 pub struct Metrics {
@@ -34,6 +48,10 @@ pub struct Metrics {
     pub connections_refused: AtomicU64,
     /// Panics that were caught.
     pub panics: AtomicU64,
+    /// Requests that were refused for who sent them or how often.
+    pub refused: Refused,
+    /// How the record of the control plane stands.
+    pub audit: AuditGauges,
     snapshot: Arc<ArcSwap<Snapshot>>,
     sink: Sink,
 }
@@ -53,6 +71,8 @@ impl Metrics {
             connections: AtomicU64::new(0),
             connections_refused: AtomicU64::new(0),
             panics: AtomicU64::new(0),
+            refused: Refused::default(),
+            audit: AuditGauges::default(),
             snapshot,
             sink,
         }
@@ -196,6 +216,22 @@ impl Collector for Scrape {
             ("apis", "Published APIs", snapshot.apis.len() as f64),
             ("consumers", "Known consumers", snapshot.consumers.len() as f64),
             ("uptime_seconds", "Time since the process began", uptime),
+            ("audit_sequence", "The last row of the audit record", gauge(&metrics.audit.sequence)),
+            (
+                "audit_checkpoint_timestamp_seconds",
+                "When the last checkpoint of the audit record was made; 0 when there is none",
+                gauge(&metrics.audit.checkpoint_at),
+            ),
+            (
+                "audit_verified_timestamp_seconds",
+                "When the audit record was last verified; 0 when it was not since the start",
+                gauge(&metrics.audit.verified_at),
+            ),
+            (
+                "audit_broken",
+                "Whether the audit record was found broken, at the start or when it was last verified",
+                gauge(&metrics.audit.broken),
+            ),
         ];
         for (name, help, value) in gauges {
             let gauge = ConstGauge::new(value);
@@ -223,6 +259,10 @@ impl Collector for Scrape {
 }
 
 type Family<'a> = prometheus_client::encoding::MetricEncoder<'a>;
+
+fn gauge(value: &AtomicU64) -> f64 {
+    value.load(Ordering::Relaxed) as f64
+}
 
 fn counter(family: &mut Family<'_>, labels: &impl EncodeLabelSet, value: u64) -> Result<(), Error> {
     ConstCounter::new(value).encode(family.encode_family(labels)?)

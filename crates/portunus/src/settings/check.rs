@@ -69,12 +69,14 @@ pub fn check(loaded: &mut Loaded, faults: &mut Faults) {
 }
 
 /// The numbers that have a range.
-fn bounded(settings: &Settings) -> [(&'static str, u64, RangeInclusive<u64>); 13] {
+fn bounded(settings: &Settings) -> Vec<(&'static str, u64, RangeInclusive<u64>)> {
     const LONGEST_TIMEOUT: u64 = 86_400_000;
     let timeout = |key, value| (key, value, 1..=LONGEST_TIMEOUT);
-    [
+    vec![
         ("access_token_seconds", settings.access_token_seconds, 1..=LONGEST_TOKEN),
         ("signing_key_days", settings.signing_key_days, 1..=3650),
+        ("audit_checkpoint_seconds", settings.audit_checkpoint_seconds, 1..=86_400),
+        ("audit_retention_days", settings.audit_retention_days, 0..=36_500),
         ("max_head_bytes", settings.max_head_bytes as u64, 1024..=1024 * 1024),
         ("max_head_fields", settings.max_head_fields as u64, 1..=MOST_LINES as u64),
         ("max_uri_bytes", settings.max_uri_bytes as u64, 256..=1024 * 1024),
