@@ -22,6 +22,7 @@ pub mod mfa;
 pub mod page;
 pub mod realm;
 pub mod resources;
+pub mod review;
 pub mod routes;
 pub mod secrets;
 pub mod throttle;
@@ -93,6 +94,7 @@ pub fn routes() -> Routes {
         .post("/v1/tenants/{tenant}/{plural}/{id}/{action}", Kind(Write), actions::act)
         .merge(login::routes())
         .merge(mfa::routes())
+        .get("/v1/access-review", permission("user", Read), review::review)
         .merge(tokens::routes())
         .merge(dialect::routes())
 }

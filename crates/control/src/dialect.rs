@@ -2,6 +2,10 @@
 //!
 //! To add a dialect: one file with a function `routes`, and one line below.
 
+use axum::body::Body;
+use axum::http::Response;
+
+use crate::api::error::ApiError;
 use crate::api::routes::Routes;
 
 macro_rules! dialects {
@@ -16,5 +20,14 @@ macro_rules! dialects {
 }
 
 dialects! {
+    folionaut,
     stoa,
+}
+
+/// A refusal in the shape of the dialect that the path belongs to.
+pub fn render(path: &str, error: ApiError, request_id: &str) -> Response<Body> {
+    match path.starts_with(folionaut::PREFIX) {
+        true => folionaut::render(error, request_id),
+        false => error.render(request_id),
+    }
 }

@@ -7,6 +7,7 @@ mod audit;
 mod bodies;
 mod components;
 pub(crate) mod example;
+mod folionaut;
 mod forms;
 mod login;
 mod mfa;
@@ -30,8 +31,15 @@ type Operations = Vec<(String, &'static str, Operation)>;
 
 /// The document.
 pub fn document() -> Value {
-    let own =
-        [bodies::schemas(), login::schemas(), mfa::schemas(), realm::schemas(), secrets::schemas(), stoa::schemas()];
+    let own = [
+        bodies::schemas(),
+        login::schemas(),
+        mfa::schemas(),
+        realm::schemas(),
+        secrets::schemas(),
+        stoa::schemas(),
+        folionaut::schemas(),
+    ];
     let mut schemas = Schemas::new(own.concat());
     forms::add_resource(&mut schemas);
     let mut operations = service::operations();
@@ -44,6 +52,7 @@ pub fn document() -> Value {
         forms::add_kind(&mut schemas, kind);
     }
     operations.extend(stoa::operations());
+    operations.extend(folionaut::operations());
     operations.extend(tokens::operations());
     operations.extend(approvals::operations());
     operations.extend(audit::operations());

@@ -18,6 +18,7 @@ kinds! {
     login_policy::LoginPolicy,
     api_token::ApiToken,
     approval_rule::ApprovalRule,
+    content_page::ContentPage,
     role::Role,
     service_account::ServiceAccount,
     user::User,

@@ -118,6 +118,9 @@ pub trait Kind: Serialize + DeserializeOwned + JsonSchema + Send + Sync + Sized 
     /// Fields that refer to other resources.
     const REFERENCES: &'static [Reference] = &[];
 
+    /// Fields whose texts, joined by colons, are the name; without any, the name is chosen by the sender.
+    const NAMED_BY: &'static [&'static str] = &[];
+
     /// Faults that the schema cannot express.
     fn check(&self) -> Vec<Problem> {
         Vec::new()
@@ -160,6 +163,8 @@ pub struct KindInfo {
     pub secrets: &'static [SecretField],
     /// See [`Kind::REFERENCES`].
     pub references: &'static [Reference],
+    /// See [`Kind::NAMED_BY`].
+    pub named_by: &'static [&'static str],
     /// The JSON Schema of the kind's own fields.
     pub schema: fn() -> Arc<schema::Checked>,
     /// Checks a document whose references are resolved to ids, given the stored one on a change.
@@ -180,6 +185,7 @@ impl KindInfo {
             hidden: T::HIDDEN,
             secrets: T::SECRETS,
             references: T::REFERENCES,
+            named_by: T::NAMED_BY,
             schema: schema::of::<T>,
             prepare: prepare::<T>,
             check: |value| redacted::<T>(parse::<T>(value).err().unwrap_or_default()),
@@ -208,6 +214,12 @@ impl KindInfo {
             fields.remove(*hidden);
         }
         fields
+    }
+
+    /// The name that follows from the fields, for a kind that has such names.
+    pub fn name_of(&self, spec: &Value) -> Option<String> {
+        let texts: Option<Vec<&str>> = self.named_by.iter().map(|field| spec.get(field)?.as_str()).collect();
+        texts.filter(|texts| !texts.is_empty()).map(|texts| texts.join(":"))
     }
 
     /// The first sentence-block of the kind's documentation.

@@ -21,6 +21,8 @@ macro_rules! commands {
             Delete => delete,
             Export => export,
             Keys => keys,
+            Tokens => tokens,
+            AccessReview => access_review,
             Secrets => secrets,
             Approvals => approvals,
             Audit => audit,

@@ -163,6 +163,10 @@ settings! {
     /// Secret of the client `control-plane-api` at the first start. Without it, one is made and shown once.
     client_secret: Option<String> = "" { env "PORTUNUS_CLIENT_SECRET"; Secret }
 
+    /// Key that the header `X-Admin-Key` takes, at least 32 characters. It acts as the service account `admin-key`; a new key
+    /// ends the one before.
+    admin_api_key: Option<String> = "" { env "PORTUNUS_ADMIN_API_KEY" or "ADMIN_API_KEY"; Secret }
+
     /// Proxies in front of Portunus, as addresses or networks. Only from them are `X-Forwarded-*` fields believed.
     trusted_proxies: Vec<IpNet> = "" { env "PORTUNUS_TRUSTED_PROXIES"; Flag("trusted-proxies", "NETWORK") }
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use portunus_control::admin_key::{self, AdminKey};
 use portunus_control::api::apply;
 use portunus_control::audit::checkpoints::Checkpointed;
 use portunus_control::audit::event::Actor;
@@ -89,6 +90,7 @@ async fn serve(
         banner.made = Some(bootstrap::bootstrap(&store, chosen).await.context("the first accounts cannot be made")?);
     }
     apply_manifests(&store, &settings).await?;
+    take_admin_key(&store, &settings).await?;
     if options.demo {
         banner.demo_key = Some(demo::seed(&store, gateway_address).await?);
     }
@@ -219,6 +221,22 @@ fn workers(settings: &Settings) -> usize {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         count => count,
     }
+}
+
+/// Makes the key of the settings the admin key.
+async fn take_admin_key(store: &Store, settings: &Settings) -> anyhow::Result<()> {
+    let Some(key) = &settings.admin_api_key else { return Ok(()) };
+    match admin_key::ensure(store, key).await.context("the admin key cannot be taken")? {
+        AdminKey::Known => {}
+        AdminKey::Taken => {
+            tracing::info!(target: "portunus", "the admin key of the settings is taken; any other has ended")
+        }
+        AdminKey::Dead => tracing::warn!(
+            target: "portunus",
+            "the admin key of the settings was replaced or revoked and stays dead; set PORTUNUS_ADMIN_API_KEY to the new one, or leave it out"
+        ),
+    }
+    Ok(())
 }
 
 /// Makes what the manifests describe true, all of it or nothing.

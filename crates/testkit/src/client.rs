@@ -39,6 +39,11 @@ impl Api {
         Self { base: base.to_owned(), credentials: None, token: Arc::default() }
     }
 
+    /// The same caller with a token of its own.
+    pub fn again(&self) -> Self {
+        Self { token: Arc::default(), ..self.clone() }
+    }
+
     /// The access token, fetched from the token endpoint when there is none that is fresh.
     ///
     /// # Panics

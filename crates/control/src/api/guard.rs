@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 use portunus_gateway::request_id::{RequestId, X_REQUEST_ID};
 
 use super::error::ApiError;
+use crate::dialect;
 
 /// Gives the call an id, turns a panic into 500, and completes problem documents.
 pub async fn guard(mut request: Request, next: Next) -> Response {
@@ -28,7 +29,7 @@ pub async fn guard(mut request: Request, next: Next) -> Response {
     };
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         let allow = response.headers_mut().remove(ALLOW);
-        response = error.render(id.as_str());
+        response = dialect::render(&path, error, id.as_str());
         if let Some(allow) = allow {
             response.headers_mut().insert(ALLOW, allow);
         }

@@ -15,11 +15,11 @@ use serde_json::{Map, Value, json};
 
 use super::actions::grace;
 use super::body::Object;
-use super::caller::Caller;
+use super::caller::{Caller, check_factor};
 use super::error::ApiError;
 use super::resources::{first, one, removed};
 use super::routes::{Needs, Routes};
-use crate::access::AccountKind;
+use crate::access::{AccountKind, Permission, Verb};
 use crate::control::Control;
 use crate::resource;
 use crate::resource::api_token::{ApiToken, TokenStatus};
@@ -95,6 +95,8 @@ async fn create_own(
     caller: Caller,
     mut body: Object,
 ) -> Result<Response, ApiError> {
+    // A token outlives the session that it is made in.
+    check_factor(&caller.0, Permission::new("api_token", Verb::Write))?;
     let unknown: Vec<Problem> = body
         .0
         .iter()
@@ -155,6 +157,7 @@ async fn rotate_own(
     Path(id): Path<String>,
     body: Object,
 ) -> Result<Response, ApiError> {
+    check_factor(&caller.0, Permission::new("api_token", Verb::Write))?;
     let row = own(&control, &caller, &id).await?;
     rotate(&control, &caller, &row, body).await
 }

@@ -42,6 +42,9 @@ fn section(kind: &KindInfo) -> String {
         paragraphs(&kind.description()),
         fields::table(&checked.schema, &refers_to)
     );
+    if !kind.named_by.is_empty() {
+        text.push_str(&format!("\nIts name is `{}`, and can be left out.\n", kind.named_by.join(":")));
+    }
     if (kind.default_name)(Id::nil()).is_some() {
         text.push_str("\nWithout a name it gets one that is made up.\n");
     }

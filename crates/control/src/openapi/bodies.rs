@@ -24,6 +24,7 @@ pub fn schemas() -> Vec<(String, Value)> {
         ("Rotation", rotation()),
         ("TokenRotation", token_rotation()),
         ("OwnToken", own_token()),
+        ("AccessReview", access_review()),
         ("TokenRequest", token_request()),
         ("Token", token()),
         ("TokenError", token_error()),
@@ -156,6 +157,49 @@ fn token_rotation() -> Value {
 
 fn end(description: &str) -> Value {
     json!({"type": "string", "format": "date-time", "description": description})
+}
+
+/// Everybody with what they may do.
+fn access_review() -> Value {
+    let texts = |description: &str| json!({"type": "array", "items": {"type": "string"}, "description": description});
+    let time =
+        |description: &str| json!({"type": ["string", "null"], "format": "date-time", "description": description});
+    let subject = object(
+        json!({
+            "kind": {"enum": ["user", "service_account", "api_token"]},
+            "id": id(),
+            "name": {"type": "string"},
+            "tenant": text("The name of its tenant."),
+            "holds_in": text("The tenant in which it may do all that; `*` for every one."),
+            "roles": texts("The names of the roles; of a token, those of its owner."),
+            "permissions": texts("All that it may do now."),
+            "status": {"enum": ["active", "locked", "expired", "revoked"]},
+            "created_at": {"type": "string", "format": "date-time"},
+            "last_used_at": time("When a call was last made with it."),
+            "last_address": {"type": ["string", "null"], "description": "From where."},
+            "second_factor": {"type": ["boolean", "null"], "description": "Of a user: whether there is one; null while locked."},
+            "owner": {"type": "object", "description": "Of a token: for whom it acts."},
+            "scopes": {"type": ["array", "null"], "items": {"type": "string"}, "description": "Of a token: all that it carries."},
+            "expires_at": time("Of a token: when it ends."),
+            "prefix": {"type": ["string", "null"], "description": "Of a token: its first characters."},
+            "warnings": texts("What is worth a question."),
+        }),
+        &[
+            "kind",
+            "id",
+            "name",
+            "tenant",
+            "holds_in",
+            "roles",
+            "permissions",
+            "status",
+            "created_at",
+            "last_used_at",
+            "warnings",
+        ],
+    );
+    let count = || json!({"type": "integer", "minimum": 0});
+    complete(json!({"items": array(subject), "total": count(), "with_warnings": count()}))
 }
 
 /// What somebody sends to make a token for themselves.

@@ -21,6 +21,7 @@ const KINDS: &[(&str, &str, Option<&str>)] = &[
     ("Consumer", r#"{"name": "acme-app", "email": "api@acme.example"}"#, None),
     ("Subscription", r#"{"consumer_id": "acme-app", "api_id": "orders", "plan_id": "starter"}"#, None),
     ("Credential", r#"{"consumer_id": "acme-app"}"#, Some("api_key")),
+    ("ContentPage", r#"{"content_type": "project", "slug": "portunus", "data": {"title": "Portunus"}}"#, None),
     ("ApiToken", r#"{"service_account_id": "pipeline", "scopes": ["api:*", "upstream:read"]}"#, Some("token")),
     ("Role", r#"{"name": "publisher", "permissions": ["api:*", "upstream:*", "policy:read"]}"#, None),
     ("LoginPolicy", r#"{"name": "default", "second_factor": "admins", "step_up_minutes": 10}"#, None),

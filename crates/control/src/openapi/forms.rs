@@ -126,14 +126,16 @@ fn shown(kind: &KindInfo, fields: &Value) -> Value {
 /// What is sent to make or replace a resource.
 fn input(kind: &KindInfo, fields: &Value) -> Value {
     let mut input = fields.clone();
-    let has_default_name = (kind.default_name)(Id::nil()).is_some();
+    let has_default_name = (kind.default_name)(Id::nil()).is_some() || !kind.named_by.is_empty();
     let mut required = input["required"].as_array().cloned().unwrap_or_default();
     if !has_default_name {
         required.insert(0, json!("name"));
     }
     let mut properties = meta().as_object().cloned().unwrap_or_default();
     properties.extend(input["properties"].as_object().cloned().unwrap_or_default());
-    if has_default_name {
+    if !kind.named_by.is_empty() {
+        properties["name"]["description"] = format!("`{}`; can be left out.", kind.named_by.join(":")).into();
+    } else if has_default_name {
         properties["name"]["description"] = json!("Unique within tenant and kind; left out, one is made up.");
     }
     if let Some(property) = example::secret(kind.kind).and_then(|secret| properties.get_mut(secret)) {

@@ -1,4 +1,4 @@
-//! API tokens: the steps of a token, and the tokens that somebody makes for themselves.
+//! API tokens: the steps of a token, the tokens that somebody makes for themselves, and the review of all access.
 
 use serde_json::json;
 
@@ -18,6 +18,7 @@ pub fn operations() -> Operations {
         ("/v1/me/tokens/{id}", "get", read_own()),
         ("/v1/me/tokens/{id}", "delete", delete_own()),
         ("/v1/me/tokens/{id}/rotate", "post", rotate_own()),
+        ("/v1/access-review", "get", review()),
     ]
     .into_iter()
     .map(|(path, method, operation)| (path.to_owned(), method, operation))
@@ -85,4 +86,17 @@ fn delete_own() -> Operation {
 
 fn rotate_own() -> Operation {
     rotation("rotateOwnToken", "Replace the text of one of the caller's own tokens").account().at(&["Id"])
+}
+
+fn review() -> Operation {
+    let query = |name: &str, description: &str, schema: serde_json::Value| json!({"name": name, "in": "query", "description": description, "schema": schema});
+    Operation::new("reviewAccess", TAG, "List who can do what, and when they last did")
+        .description(
+            "Users, service accounts and API tokens. Needs `service_account:read` and `api_token:read` as well.",
+        )
+        .permission("user", Verb::Read)
+        .parameter(query("tenant", "Only this tenant, by id or name.", json!({"type": "string"})))
+        .parameter(query("kind", "Only these.", json!({"enum": ["user", "service_account", "api_token"]})))
+        .answers(200, "All of them.", schema("AccessReview"))
+        .refuses(&[400, 503])
 }

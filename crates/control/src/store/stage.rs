@@ -91,11 +91,16 @@ impl Stage<'_> {
                     }
                     Edit::Rollback(revision) => self.past(&before, *revision).await?,
                 };
-                let name = name.clone().unwrap_or_else(|| before.name.clone());
+                let sent = name.clone().filter(|name| *name != before.name);
+                let Some(name) = self.named(op, sent, &spec) else { return Ok(()) };
+                let name = name.unwrap_or_else(|| before.name.clone());
                 self.update(op, before, name, &spec).await
             }
             Action::Apply { tenant, name, spec } => {
                 let Some(tenant_id) = self.tenant(op, tenant).await? else { return Ok(()) };
+                if self.named(op, Some(name.clone()), spec).is_none() {
+                    return Ok(());
+                }
                 match self.by_name(op.kind, tenant_id, name).await? {
                     Some(before) => self.update(op, before, name.clone(), spec).await,
                     None => self.create(op, tenant_id, Some(name.clone()), spec).await,
@@ -108,8 +113,26 @@ impl Stage<'_> {
         }
     }
 
+    /// The name that was sent, or the one that follows from the fields. Nothing when they contradict each other, which is
+    /// noted.
+    fn named(&mut self, op: &Op, sent: Option<String>, spec: &Value) -> Option<Option<String>> {
+        let Some(own) = op.kind.name_of(spec) else {
+            // Which of the fields is missing is told with the other faults.
+            return Some(sent.or_else(|| op.kind.named_by.first().map(|_| "unnamed".to_owned())));
+        };
+        match sent {
+            Some(name) if name != own => {
+                let message = format!("the name of a {} is {}", op.kind.kind, op.kind.named_by.join(":"));
+                self.invalid.push(Problem::new(op.meta_path("name"), message, own).found(name));
+                None
+            }
+            _ => Some(Some(own)),
+        }
+    }
+
     async fn create(&mut self, op: &Op, tenant_id: Id, name: Option<String>, spec: &Value) -> Result<(), CommitError> {
         let id = Uuid::now_v7();
+        let Some(name) = self.named(op, name, spec) else { return Ok(()) };
         let Some(name) = name.or_else(|| (op.kind.default_name)(id)) else {
             self.invalid.push(Problem::new(
                 op.meta_path("name"),

@@ -16,6 +16,7 @@ const LONGEST_TOKEN: u64 = 86_400;
 /// 90 days.
 const LONGEST_REFRESH: u64 = 90 * 86_400;
 const SHORTEST_KEY: usize = 16;
+const SHORTEST_ADMIN_KEY: usize = 32;
 const SHORTEST_KEY_IN_PRODUCTION: usize = 32;
 
 /// Completes the settings and adds what is wrong with them.
@@ -35,6 +36,18 @@ pub fn check(loaded: &mut Loaded, faults: &mut Faults) {
     };
     if settings.jwt_secret_key.as_ref().is_some_and(|key| key.chars().count() < shortest) {
         fault("jwt_secret_key", format!("the key is shorter than {shortest} characters"));
+    }
+    if settings.admin_api_key.as_ref().is_some_and(|key| key.chars().count() < SHORTEST_ADMIN_KEY) {
+        fault(
+            "admin_api_key",
+            format!("the key is shorter than {SHORTEST_ADMIN_KEY} characters; `openssl rand -base64 32` makes one"),
+        );
+    }
+    if settings.admin_api_key.as_ref().is_some_and(|key| key.bytes().any(|byte| !byte.is_ascii_graphic())) {
+        fault(
+            "admin_api_key",
+            "the key has characters that no header carries; use visible ASCII characters".to_owned(),
+        );
     }
     if settings.workers > MOST_WORKERS {
         fault("workers", format!("{} is more than {MOST_WORKERS}", settings.workers));

@@ -8,22 +8,17 @@ use super::{VARIABLES, Variable, by_name};
 use crate::fault::Faults;
 
 /// Variables of the commands that talk to a running process; a process that serves may see them too.
-pub const CLIENT: &[&str] = &["PORTUNUS_URL", "PORTUNUS_TOKEN", "PORTUNUS_CLIENT_ID", "PORTUNUS_CONFIG"];
+pub const CLIENT: &[&str] =
+    &["PORTUNUS_URL", "PORTUNUS_TOKEN", "PORTUNUS_CLIENT_ID", "PORTUNUS_CONFIG", "PORTUNUS_UPDATE_URL"];
 
 /// What variables begin with that hold secrets of resources and no settings: the default of `secret_env_prefix`.
 const FOR_RESOURCES: &str = "PORTUNUS_REF_";
 
 /// Variables that other gateways know and that would be missed if they were passed over in silence.
-const REFUSED: &[(&str, &str)] = &[
-    (
-        "REDIS_URL",
-        "this version shares no state through Redis; limits are kept in this process, so leave REDIS_URL out",
-    ),
-    (
-        "ADMIN_API_KEY",
-        "this version has no admin API key; the control API takes tokens of a client, whose first secret PORTUNUS_CLIENT_SECRET sets",
-    ),
-];
+const REFUSED: &[(&str, &str)] = &[(
+    "REDIS_URL",
+    "this version shares no state through Redis; limits are kept in this process, so leave REDIS_URL out",
+)];
 
 /// The settings of the environment. Aliases come first, so that a setting's own name wins over them.
 pub fn read(environment: Vec<(OsString, OsString)>, faults: &mut Faults) -> Vec<(&'static Variable, Source, Raw)> {

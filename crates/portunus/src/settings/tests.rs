@@ -137,7 +137,7 @@ fn every_fault_is_told_at_once() {
         "PORTUNUS_SECRET_KEY: the key is shorter than 16 characters",
         "DATABASE_URL: this version keeps its store in SQLite only",
         "REDIS_URL: this version shares no state through Redis",
-        "ADMIN_API_KEY: this version has no admin API key",
+        "ADMIN_API_KEY: the key is shorter than 32 characters",
         "PORTUNUS_MANIFESTS: /nowhere/a does not exist",
         "PORTUNUS_MANIFESTS: /nowhere/b does not exist",
         "LOG_LEVEL: \"loud\" is not one of trace, debug, info, warn, error, off",

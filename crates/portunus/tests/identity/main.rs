@@ -2,9 +2,12 @@
 //!
 //! Each test starts a process of its own with its own data folder, as those in `it` do.
 
+mod access_review;
 mod approvals;
 mod attacks;
 mod audit;
+mod folionaut;
+mod isolation;
 mod login;
 mod mfa;
 mod oidc_provider;
