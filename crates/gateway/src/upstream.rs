@@ -59,6 +59,11 @@ pub async fn send(
     let upstream = &x.api.upstream;
     // Chosen by what the client sent, before a credential of our own takes its place.
     let key = upstream.hash_key(x);
+    if upstream.credential.is_some() && x.head.method == Method::TRACE {
+        // The answer would repeat the credential to the client (RFC 9110 section 9.3.8).
+        let why = "TRACE is not passed on to an upstream that the gateway has a credential for";
+        return Err(Rejection::new(Refusal::MethodNotAllowed, why));
+    }
     if let Some(credential) = &upstream.credential
         && !credential.put(&mut x.head.headers)
     {

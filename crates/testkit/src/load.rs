@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
@@ -88,6 +88,8 @@ pub struct Load {
 
 struct Shared {
     plan: Plan,
+    /// What is posted, one after the other; none for GET.
+    bodies: Vec<String>,
     next: AtomicU64,
     is_stopped: AtomicBool,
     report: Mutex<Report>,
@@ -96,8 +98,14 @@ struct Shared {
 impl Load {
     /// Lets the load flow until it is stopped.
     pub fn start(plan: Plan) -> Self {
+        Self::posting(plan, Vec::new())
+    }
+
+    /// The same with POSTs of JSON, one of these after the other.
+    pub fn posting(plan: Plan, bodies: Vec<String>) -> Self {
         let shared = Arc::new(Shared {
             plan,
+            bodies,
             next: AtomicU64::new(0),
             is_stopped: AtomicBool::new(false),
             report: Mutex::default(),
@@ -148,7 +156,8 @@ async fn drive(shared: Arc<Shared>, started: Instant) {
         let number = shared.next.fetch_add(1, Ordering::Relaxed);
         let due = started + Duration::from_secs(1).mul_f64(number as f64 / f64::from(shared.plan.rate));
         tokio::time::sleep_until(due.into()).await;
-        match exchange(&shared.plan, &mut sender).await {
+        let body = shared.bodies.get(number as usize % shared.bodies.len().max(1));
+        match exchange(&shared.plan, body, &mut sender).await {
             Ok((status, has_retry_after)) => {
                 *local.statuses.entry(status).or_default() += 1;
                 local.latencies.entry(status).or_default().push(due.elapsed());
@@ -175,7 +184,11 @@ async fn drive(shared: Arc<Shared>, started: Instant) {
     report.failures.append(&mut local.failures);
 }
 
-async fn exchange(plan: &Plan, held: &mut Option<SendRequest<Empty<Bytes>>>) -> anyhow::Result<(u16, bool)> {
+async fn exchange(
+    plan: &Plan,
+    body: Option<&String>,
+    held: &mut Option<SendRequest<Full<Bytes>>>,
+) -> anyhow::Result<(u16, bool)> {
     let mut sender = match held.take() {
         Some(sender) if sender.is_ready() => sender,
         _ => connect(plan).await?,
@@ -185,7 +198,11 @@ async fn exchange(plan: &Plan, held: &mut Option<SendRequest<Empty<Bytes>>>) -> 
     for (name, value) in &plan.headers {
         request = request.header(name, value);
     }
-    let response = sender.send_request(request.body(Empty::new())?).await?;
+    if body.is_some() {
+        request = request.method("POST").header("content-type", "application/json");
+    }
+    let body = body.cloned().unwrap_or_default();
+    let response = sender.send_request(request.body(Full::from(body))?).await?;
     let status = response.status().as_u16();
     let has_retry_after = response.headers().contains_key("retry-after");
     response.into_body().collect().await?;
@@ -193,7 +210,7 @@ async fn exchange(plan: &Plan, held: &mut Option<SendRequest<Empty<Bytes>>>) -> 
     Ok((status, has_retry_after))
 }
 
-async fn connect(plan: &Plan) -> anyhow::Result<SendRequest<Empty<Bytes>>> {
+async fn connect(plan: &Plan) -> anyhow::Result<SendRequest<Full<Bytes>>> {
     let stream = TcpStream::connect(&plan.address).await?;
     stream.set_nodelay(true)?;
     let (sender, connection) = handshake(TokioIo::new(stream)).await?;

@@ -8,6 +8,7 @@ mod floods;
 mod fuzz;
 mod idle;
 mod kills;
+mod login_storm;
 mod many_consumers;
 mod overload;
 mod saturation;

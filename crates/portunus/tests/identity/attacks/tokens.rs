@@ -74,7 +74,7 @@ fn s29_no_token_of_ones_own_making_is_taken() {
         "x": URL_SAFE_NO_PAD.encode(own_x), "y": URL_SAFE_NO_PAD.encode(own_y)});
     let heads = [
         head.clone(),
-        with("jwk", own.clone()),
+        with("jwk", own),
         with("jku", json!(process.api_url("/evil.json"))),
         with("x5u", json!("https://evil.example/")),
         with("kid", json!("../../../dev/null")),
@@ -89,7 +89,7 @@ fn s29_no_token_of_ones_own_making_is_taken() {
     }
     // The signature that fits anything with a reader that does not check its range (CVE-2022-21449), and none.
     let text = format!("{}.{}", encode(&head), encode(&claims));
-    forged.extend([format!("{text}.{}", URL_SAFE_NO_PAD.encode([0; 64])), format!("{text}."), text.clone()]);
+    forged.extend([format!("{text}.{}", URL_SAFE_NO_PAD.encode([0; 64])), format!("{text}."), text]);
     // The right signature under other claims.
     let signature = token.rsplit('.').next().unwrap_or_default();
     for (claim, value) in

@@ -105,6 +105,25 @@ fn no_file_outside_the_folders_can_be_read() {
 }
 
 #[test]
+fn a_check_of_manifests_knows_their_form() {
+    let process = portunus().start();
+    let check = |token: &str| {
+        let manifest = json!({"apiVersion": "portunus.dev/v1", "kind": "Upstream", "metadata": {"name": "u"},
+            "spec": {"targets": [{"url": "http://127.0.0.1:9"}], "authentication": bearer(token)}});
+        let file = process.home().path().join("check.json");
+        fs::write(&file, manifest.to_string()).expect("it can be written");
+        process.cli(&["config", "check", file.to_str().expect("UTF-8")]).output()
+    };
+    for good in ["the secret itself", "file:/run/secrets/not-here", "env:PORTUNUS_REF_X", "sealed:abc"] {
+        check(good).expect(0);
+    }
+    for wrong in ["file:relative", "file:/a/../b", "env:", "env:A B", "enc:1:x"] {
+        let refused = check(wrong).expect(78);
+        assert!(refused.stderr.contains("/authentication/bearer/token"), "{wrong}: {}", refused.stderr);
+    }
+}
+
+#[test]
 fn an_account_of_one_tenant_cannot_use_what_belongs_to_the_operator() {
     let process = portunus().env("PORTUNUS_REF_ORDERS", "from-env").start();
     let admin = process.api();

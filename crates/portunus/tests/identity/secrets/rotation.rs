@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use portunus_testkit::command::Run;
-use portunus_testkit::gateway::new_data;
+use portunus_testkit::gateway::{ADMIN_PASSWORD, new_data};
 use portunus_testkit::load::{Load, Plan};
 use portunus_testkit::poll::{SOON, eventually};
-use portunus_testkit::{Portunus, Upstream};
+use portunus_testkit::{Portunus, Session, Upstream};
 use serde_json::{Value, json};
 
 use super::{API, bearer, holds, orders, store_bytes};
@@ -46,6 +46,11 @@ fn d04_a_rotation_seals_everything_anew_while_requests_flow() {
     let home = process.home().path().to_owned();
     orders(&admin, &upstream.url(), &bearer("planted-first"));
     admin.patch(API, &json!({"upstream": {"authentication": bearer("planted-second")}})).is(200);
+    // Second factors are sealed with the same key; so is a login that waits for one.
+    let session = Session::log_in(&process.api_url(""), "admin", ADMIN_PASSWORD);
+    session.post("/v1/me/mfa/totp", &json!({"label": "phone"})).is(201);
+    let factors = sqlite(&home, "SELECT COUNT(*) FROM mfa_method WHERE data LIKE 'enc:1:%'");
+    assert_eq!(factors, "1");
     let before = data_keys(&home);
     let [old] = before.as_slice() else { panic!("one key at first: {before:?}") };
     assert!(sealed_with(&home, old) >= 4, "the resource, two lines of its history, the signing key");

@@ -67,6 +67,18 @@ fn a_websocket_gets_it_as_well() {
 }
 
 #[test]
+fn no_answer_to_trace_repeats_it() {
+    let upstream = Upstream::start();
+    let process = portunus().start();
+    let admin = process.api();
+    orders(&admin, &upstream.url(), &bearer("abc"));
+    process.call("TRACE", "/orders/x").send().problem(405, "method_not_allowed");
+    assert_eq!(upstream.count(), 0);
+    admin.patch(super::API, &json!({"upstream": {"authentication": null}})).is(200);
+    process.call("TRACE", "/orders/x").send().is(200);
+}
+
+#[test]
 fn what_cannot_be_sent_is_refused_and_not_repeated() {
     let process = portunus().start();
     let admin = process.api();
