@@ -1,6 +1,7 @@
 //! Who may do what: permissions, roles, accounts, tokens, and the one function that says yes.
 
 pub mod account;
+mod directory;
 pub mod names;
 pub mod permission;
 pub mod role;

@@ -19,6 +19,7 @@ pub mod identify;
 pub mod login;
 pub mod meta;
 pub mod mfa;
+pub mod oidc;
 pub mod page;
 pub mod realm;
 pub mod resources;
@@ -61,6 +62,7 @@ pub fn routes() -> Routes {
         .get("/v1/policy-types", Nothing("it describes the API and holds no data"), meta::policy_types)
         .get("/health/ready", Nothing("load balancers ask it"), meta::ready)
         .merge(realm::routes())
+        .merge(oidc::routes())
         .add(
             Method::POST,
             "/v1/apply",

@@ -9,6 +9,7 @@ use crate::api::idempotency::Replies;
 use crate::api::throttle::Throttle;
 use crate::approval::webhook::Webhooks;
 use crate::audit::keeper::{AuditSettings, Keeper};
+use crate::federation::Federation;
 use crate::last_use::LastUse;
 use crate::mfa::Factors;
 use crate::store::Store;
@@ -43,6 +44,8 @@ pub struct Control {
     pub store: Store,
     /// Access tokens.
     pub tokens: Tokens,
+    /// Providers outside.
+    pub federation: Federation,
     /// The counters of the data plane.
     pub metrics: Arc<Metrics>,
     /// Answers kept for `Idempotency-Key`.
@@ -61,7 +64,13 @@ pub struct Control {
 
 impl Control {
     /// The control plane over an open store.
-    pub fn new(store: Store, tokens: Tokens, metrics: Arc<Metrics>, settings: ControlSettings) -> Arc<Self> {
+    pub fn new(
+        store: Store,
+        tokens: Tokens,
+        federation: Federation,
+        metrics: Arc<Metrics>,
+        settings: ControlSettings,
+    ) -> Arc<Self> {
         let (replies, throttle) = (Replies::default(), Throttle::default());
         let factors = Factors::new(store.keys.secrets.clone(), &settings.public_url);
         let last_use = LastUse::default();
@@ -70,6 +79,7 @@ impl Control {
             audit,
             store,
             tokens,
+            federation,
             metrics,
             replies,
             throttle,

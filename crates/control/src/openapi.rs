@@ -7,6 +7,7 @@ mod audit;
 mod bodies;
 mod components;
 pub(crate) mod example;
+mod federation;
 mod folionaut;
 mod forms;
 mod login;
@@ -19,6 +20,7 @@ mod secrets;
 mod service;
 mod stoa;
 mod tokens;
+mod transfer;
 
 use serde_json::{Map, Value, json};
 
@@ -36,6 +38,7 @@ pub fn document() -> Value {
         login::schemas(),
         mfa::schemas(),
         realm::schemas(),
+        transfer::schemas(),
         secrets::schemas(),
         stoa::schemas(),
         folionaut::schemas(),
@@ -44,6 +47,8 @@ pub fn document() -> Value {
     forms::add_resource(&mut schemas);
     let mut operations = service::operations();
     operations.extend(realm::operations());
+    operations.extend(transfer::operations());
+    operations.extend(federation::operations());
     operations.extend(login::operations());
     operations.extend(secrets::operations());
     operations.extend(mfa::operations());
@@ -89,7 +94,7 @@ fn tags() -> Vec<Value> {
         .chain(&mfa::TAGS)
         .map(|(name, description)| json!({"name": name, "description": description}));
     let kinds = resource::all().map(|kind| json!({"name": kind.plural, "description": kind.description()}));
-    let last = [realm::TAG, secrets::TAG, stoa::TAG, approvals::TAG]
+    let last = [realm::TAG, federation::TAG, secrets::TAG, stoa::TAG, approvals::TAG]
         .map(|(name, description)| json!({"name": name, "description": description}));
     own.chain(kinds).chain(last).chain([audit::tag()]).collect()
 }

@@ -37,6 +37,13 @@ pub enum Proof {
         /// When it ends, in microseconds since 1970.
         expires_at: Option<i64>,
     },
+    /// An access token of a provider outside.
+    ExternalToken {
+        /// The provider.
+        provider: Id,
+        /// The token's own id; empty when it has none.
+        id: String,
+    },
 }
 
 impl Proof {
@@ -46,6 +53,7 @@ impl Proof {
             Self::AccessToken { session: Some(session), .. } | Self::Session(session) => format!("session:{session}"),
             Self::AccessToken { id, session: None } => format!("access-token:{id}"),
             Self::ApiToken { id, .. } => format!("api-token:{id}"),
+            Self::ExternalToken { provider, id } => format!("external-token:{provider}:{id}"),
         }
     }
 
@@ -54,6 +62,7 @@ impl Proof {
         match self {
             Self::AccessToken { .. } | Self::Session(_) => true,
             Self::ApiToken { .. } => false,
+            Self::ExternalToken { .. } => false,
         }
     }
 
@@ -63,6 +72,7 @@ impl Proof {
             Self::AccessToken { session, .. } => *session,
             Self::Session(session) => Some(*session),
             Self::ApiToken { .. } => None,
+            Self::ExternalToken { .. } => None,
         }
     }
 }

@@ -19,6 +19,7 @@ kinds! {
     api_token::ApiToken,
     approval_rule::ApprovalRule,
     content_page::ContentPage,
+    identity_provider::IdentityProvider,
     role::Role,
     service_account::ServiceAccount,
     user::User,

@@ -22,7 +22,7 @@ use futures_util::future::BoxFuture;
 use portunus_gateway::kind::{Id, KindInfo, OneTimeSecret};
 use portunus_gateway::problem::Problem;
 use portunus_gateway::snapshot::Snapshot;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sqlx::SqlitePool;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
@@ -101,6 +101,8 @@ pub enum Action {
         /// Its fields; references by id or name.
         spec: Value,
     },
+    /// Takes it over from another store. Only the process itself can.
+    Import(Box<Import>),
     /// Removes it.
     Delete {
         /// Which one.
@@ -110,6 +112,20 @@ pub enum Action {
         /// Whether to remove what refers to it as well.
         cascade: bool,
     },
+}
+
+/// A resource of another store.
+pub struct Import {
+    /// Its id.
+    pub id: Id,
+    /// The owner.
+    pub tenant_id: Id,
+    /// Its name.
+    pub name: String,
+    /// Its fields; references are ids, secrets are sealed.
+    pub spec: Value,
+    /// Its hidden fields, such as hashes.
+    pub hidden: Map<String, Value>,
 }
 
 /// How fields are changed.

@@ -126,6 +126,9 @@ pub enum TokenError {
     /// It is not one of ours.
     #[error("the token is not valid")]
     Invalid,
+    /// It is that of a provider outside whose keys are not known.
+    #[error("the provider of the token cannot be reached")]
+    ProviderUnreachable,
 }
 
 impl Tokens {
@@ -169,17 +172,22 @@ impl Tokens {
             _ => TokenError::Invalid,
         })?;
         let claims = claims.claims;
-        let realm = claims.iss.strip_prefix(&self.settings.public_url).and_then(|path| path.strip_prefix("/realms/"));
-        if !realm.is_some_and(is_realm) || self.revoked.contains(&claims.jti) {
+        if !self.is_own(&claims.iss) || self.revoked.contains(&claims.jti) {
             return Err(TokenError::Invalid);
         }
         let account = claims.sub.parse().map_err(|_| TokenError::Invalid)?;
         Ok(Verified { account, id: claims.jti.clone(), session: claims.sid, generation: claims.r#gen, claims })
     }
 
-    /// Whether a token was made here, to judge by what it says of itself: its issuer. Nothing is verified.
+    /// Whether this is the issuer of a realm of ours.
     pub fn is_own(&self, issuer: &str) -> bool {
-        issuer.starts_with(&self.settings.public_url)
+        let path = issuer.strip_prefix(&self.settings.public_url);
+        path.and_then(|path| path.strip_prefix("/realms/")).is_some_and(is_realm)
+    }
+
+    /// The URL that the control listener is reached under, without a slash at its end.
+    pub fn public_url(&self) -> &str {
+        &self.settings.public_url
     }
 
     /// The public keys, as a JWKS (RFC 7517).

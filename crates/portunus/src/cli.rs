@@ -27,6 +27,7 @@ macro_rules! commands {
             Approvals => approvals,
             Audit => audit,
             Admin => admin,
+            Realm => realm,
             Health => health,
             Config => config,
             Completion => completion,

@@ -184,6 +184,18 @@ settings! {
     /// 32 in production. Without it they end with their time.
     jwt_secret_key: Option<String> = "" { env "PORTUNUS_JWT_SECRET_KEY" or "JWT_SECRET_KEY"; Secret }
 
+    /// Issuer of an OpenID provider outside, such as Keycloak: people log in there, and calls with its tokens are taken.
+    oidc_issuer: Option<String> = "" { env "PORTUNUS_OIDC_ISSUER" or "OIDC_ISSUER"; Flag("oidc-issuer", "URL") }
+
+    /// The client that Portunus is at the provider outside.
+    oidc_client_id: Option<String> = "" { env "PORTUNUS_OIDC_CLIENT_ID" or "OIDC_CLIENT_ID"; Flag("oidc-client-id", "NAME") }
+
+    /// The secret of that client.
+    oidc_client_secret: Option<String> = "" { env "PORTUNUS_OIDC_CLIENT_SECRET" or "OIDC_CLIENT_SECRET"; Secret }
+
+    /// The audience that tokens of the provider outside must be for. Without it, the client.
+    oidc_audience: Option<String> = "" { env "PORTUNUS_OIDC_AUDIENCE" or "OIDC_AUDIENCE"; Flag("oidc-audience", "NAME") }
+
     /// After how many days a new key signs access tokens. The one before stays known until its last token has expired.
     signing_key_days: u64 = "90" { env "PORTUNUS_SIGNING_KEY_DAYS"; Flag("signing-key-days", "DAYS") }
 

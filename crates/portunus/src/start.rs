@@ -19,6 +19,7 @@ use portunus_control::audit::event::Actor;
 use portunus_control::audit::keeper::AuditSettings;
 use portunus_control::bootstrap::{self, Chosen};
 use portunus_control::control::{Control, ControlSettings};
+use portunus_control::federation::{self, Federation};
 use portunus_control::manifest as manifests;
 use portunus_control::store::keys::MasterKeys;
 use portunus_control::store::open::{OpenError, open};
@@ -91,6 +92,7 @@ async fn serve(
     }
     apply_manifests(&store, &settings).await?;
     take_admin_key(&store, &settings).await?;
+    apply_provider(&store, &settings).await?;
     if options.demo {
         banner.demo_key = Some(demo::seed(&store, gateway_address).await?);
     }
@@ -108,6 +110,7 @@ async fn serve(
     });
     let drain = Duration::from_secs(settings.drain_seconds);
     let tokens = Tokens::open(&store, token_settings(&settings, control_address)).await?;
+    let federation = Federation::open(&store).await?;
     let gateway = Gateway::start(gateway, &shared, workers(&settings), drain)?;
     let (draining, watcher) = watch::channel(false);
     let listener = tokio::net::TcpListener::from_std(control)?;
@@ -124,7 +127,7 @@ async fn serve(
         session_idle_seconds: 12 * 3600,
         audit: audit_settings(&settings),
     };
-    let control = Control::new(store, tokens, metrics, of_control);
+    let control = Control::new(store, tokens, federation, metrics, of_control);
     let upkeep = tokio::spawn(upkeep::run(control.clone()));
     let audit = control.audit.clone();
     audit.begin(opened.audit_fault).await;
@@ -237,6 +240,27 @@ async fn take_admin_key(store: &Store, settings: &Settings) -> anyhow::Result<()
         ),
     }
     Ok(())
+}
+
+/// Makes the provider outside what the settings say.
+async fn apply_provider(store: &Store, settings: &Settings) -> anyhow::Result<()> {
+    let chosen = federation::settings::Chosen {
+        issuer: settings.oidc_issuer.clone(),
+        client_id: settings.oidc_client_id.clone(),
+        client_secret: settings.oidc_client_secret.clone(),
+        audience: settings.oidc_audience.clone(),
+    };
+    match federation::settings::apply(store, chosen).await {
+        Ok(()) => Ok(()),
+        Err(CommitError::Invalid(problems) | CommitError::Conflict(problems)) => {
+            let mut faults = Faults::default();
+            for problem in problems {
+                faults.push(format!("the provider of PORTUNUS_OIDC_ISSUER: {problem}"));
+            }
+            Err(faults.into())
+        }
+        Err(error) => Err(Faults::one(format!("the provider of PORTUNUS_OIDC_ISSUER cannot be kept: {error}")).into()),
+    }
 }
 
 /// Makes what the manifests describe true, all of it or nothing.

@@ -31,7 +31,7 @@ CREATE TABLE oidc_login (
 CREATE TABLE external_identity (
     issuer          TEXT    NOT NULL,
     subject         TEXT    NOT NULL,
-    user_id         TEXT    NOT NULL,
+    user_id         TEXT    NOT NULL REFERENCES resource (id) ON DELETE CASCADE,
     created_at      BIGINT  NOT NULL,
     PRIMARY KEY (issuer, subject)
 );

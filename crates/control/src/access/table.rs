@@ -7,6 +7,7 @@ use portunus_gateway::kind::Id;
 use serde::Deserialize;
 
 use super::account::{Account, AccountKind, Grant, HeldRole};
+use super::directory::Directory;
 use super::step_up::{Policy, SecondFactor};
 use super::token::Token;
 use crate::approval::rules::RuleTable;
@@ -18,12 +19,13 @@ use crate::store::row::Row;
 /// a change of rights holds from the next call on.
 #[derive(Debug, Default)]
 pub struct AccessTable {
-    accounts: HashMap<Id, Arc<Account>>,
+    pub(super) accounts: HashMap<Id, Arc<Account>>,
     /// By name and by address in lower case; what names several accounts of one tenant or of several is sorted out
     /// when it is asked for.
-    names: HashMap<(AccountKind, String), Vec<Id>>,
+    pub(super) names: HashMap<(AccountKind, String), Vec<Id>>,
     emails: HashMap<String, Vec<Id>>,
-    tenants: HashMap<String, Id>,
+    pub(super) tenants: HashMap<String, Id>,
+    pub(super) directory: Directory,
     /// Which calls need approval.
     pub approval_rules: RuleTable,
     /// By tenant and name.
@@ -62,7 +64,7 @@ struct RoleSpec {
 }
 
 impl AccessTable {
-    /// The table of these tenants, users, service accounts, roles and API tokens.
+    /// The table of these tenants, users, service accounts, roles, API tokens and identity providers.
     pub fn new(rows: &[Row], states: &HashMap<Id, AccountState>, platform: Option<Id>) -> Self {
         let roles: HashMap<Id, (&Row, RoleSpec)> = rows
             .iter()
@@ -124,6 +126,7 @@ impl AccessTable {
             }
         }
         let tenants = rows.iter().filter(|row| row.kind.kind == "Tenant");
+        table.directory = Directory::new(rows, platform);
         table.tenants = tenants.map(|row| (row.name.clone(), row.id)).collect();
         table.approval_rules = RuleTable::new(rows);
         table.roles = roles.values().map(|(role, _)| ((role.tenant_id, role.name.clone()), role.id)).collect();

@@ -42,7 +42,7 @@ pub struct ApiError {
 pub const CODES: &[(u16, &str, &str)] = &[
     (400, "bad_request", "The request is not well formed"),
     (401, "unauthorized", "The call needs a valid access token"),
-    (401, "login_failed", "The name or the password is not right"),
+    (401, "login_failed", "Nobody is logged in"),
     (401, "second_factor_required", "The login needs a second factor"),
     (401, "second_factor_refused", "The second factor is not right"),
     (401, "step_up_required", "This needs a second factor that was shown lately"),
@@ -59,6 +59,7 @@ pub const CODES: &[(u16, &str, &str)] = &[
     (422, "invalid", "The request has faults"),
     (429, "rate_limited", "Too many requests"),
     (500, "internal_error", "Something went wrong in Portunus"),
+    (502, "provider_unavailable", "The identity provider does not answer as it should"),
     (503, "store_unavailable", "The store cannot be reached"),
 ];
 
@@ -218,6 +219,16 @@ impl ApiError {
     /// 500.
     pub fn internal() -> Self {
         Self::new("internal_error", "the log says more, under the request's id")
+    }
+
+    /// 502.
+    pub fn provider_unavailable() -> Self {
+        Self::new("provider_unavailable", "nobody is logged in; the log says more, under the request's id")
+    }
+
+    /// 401 for somebody whom a provider outside vouches for, and who is nobody here all the same.
+    pub fn not_let_in(reason: &str) -> Self {
+        Self { detail: format!("nobody is logged in: {reason}"), ..Self::new("login_failed", "") }
     }
 
     /// 503.

@@ -15,6 +15,7 @@ use portunus_gateway::{api_key, clock, forward};
 use super::error::ApiError;
 use crate::access::Account;
 use crate::control::Control;
+use crate::federation::bearer;
 use crate::login::cookie;
 use crate::login::session::{self, Session};
 use crate::principal::{Origin, Principal, Proof};
@@ -66,12 +67,13 @@ const CSRF_HEADER: &str = "x-csrf-token";
 
 /// A token counts before a cookie, which browsers send unasked.
 async fn principal(control: &Control, parts: &Parts, origin: &Origin) -> Result<Option<Arc<Principal>>, ApiError> {
-    let known = match (bearer(parts), parts.headers.get(X_ADMIN_KEY), cookie::read(&parts.headers, cookie::SESSION)) {
-        (Some(token), ..) => identify_credential(control, token, origin).await?,
-        (None, Some(key), _) => of_api_token(control, key.to_str().unwrap_or_default().trim(), origin)?,
-        (None, None, Some(cookie)) => whoever(control, of_cookie(control, parts, cookie).await?, origin),
-        (None, None, None) => return Ok(None),
-    };
+    let known =
+        match (bearer_token(parts), parts.headers.get(X_ADMIN_KEY), cookie::read(&parts.headers, cookie::SESSION)) {
+            (Some(token), ..) => identify_credential(control, token, origin).await?,
+            (None, Some(key), _) => of_api_token(control, key.to_str().unwrap_or_default().trim(), origin)?,
+            (None, None, Some(cookie)) => whoever(control, of_cookie(control, parts, cookie).await?, origin),
+            (None, None, None) => return Ok(None),
+        };
     control.last_use.note([known.account.id], clock::now().as_microsecond(), origin.address);
     Ok(Some(known))
 }
@@ -81,8 +83,17 @@ pub async fn identify_credential(control: &Control, text: &str, origin: &Origin)
     // An access token is a JWT, with its points.
     match text.starts_with(api_key::TOKEN) || !text.contains('.') {
         true => of_api_token(control, text, origin),
-        false => of_access_token(control, text, origin).await,
+        false => of_bearer(control, text, origin).await,
     }
+}
+
+/// Who calls with an access token, ours or that of a provider outside.
+async fn of_bearer(control: &Control, token: &str, origin: &Origin) -> Result<Arc<Principal>, ApiError> {
+    let Some(provider) = bearer::provider(control, token) else { return of_access_token(control, token, origin).await };
+    let external = bearer::verify(control, provider, token).await;
+    let external = external.map_err(|error| ApiError::unauthorized(Some(error)))?;
+    let proof = Proof::ExternalToken { provider: external.provider.id, id: external.token_id };
+    Ok(whoever(control, (external.account, proof, None), origin))
 }
 
 /// Who calls with an access token of ours.
@@ -156,7 +167,7 @@ fn of_api_token(control: &Control, text: &str, origin: &Origin) -> Result<Arc<Pr
 }
 
 /// The token in `Authorization: Bearer` (RFC 6750 section 2.1).
-fn bearer(parts: &Parts) -> Option<&str> {
+fn bearer_token(parts: &Parts) -> Option<&str> {
     let (scheme, token) = parts.headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

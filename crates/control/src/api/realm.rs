@@ -6,11 +6,15 @@ pub mod discovery;
 pub mod introspect;
 pub mod keys;
 pub mod revoke;
+pub mod transfer;
 pub mod userinfo;
 
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Path};
+use axum::http::Method;
 use axum::http::request::Parts;
+use axum::routing;
 
+use super::LARGEST_APPLY;
 use super::error::ApiError;
 use super::routes::{Needs, Routes, permission};
 use super::token;
@@ -49,4 +53,12 @@ pub fn routes() -> Routes {
         .post("/realms/{realm}/protocol/openid-connect/token/introspect", SECRET, introspect::introspect)
         .post("/realms/{realm}/protocol/openid-connect/revoke", SECRET, revoke::revoke)
         .post("/v1/realm/keys/rotate", permission("realm", Verb::Write), keys::rotate)
+        .get("/v1/realm/export", permission("realm", Verb::Read), transfer::show)
+        .post("/v1/realm/export", permission("realm", Verb::Write), transfer::export)
+        .add(
+            Method::POST,
+            "/v1/realm/import",
+            permission("realm", Verb::Write),
+            routing::post(transfer::import).layer(DefaultBodyLimit::max(LARGEST_APPLY)),
+        )
 }

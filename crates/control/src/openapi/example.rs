@@ -23,6 +23,12 @@ const KINDS: &[(&str, &str, Option<&str>)] = &[
     ("Credential", r#"{"consumer_id": "acme-app"}"#, Some("api_key")),
     ("ContentPage", r#"{"content_type": "project", "slug": "portunus", "data": {"title": "Portunus"}}"#, None),
     ("ApiToken", r#"{"service_account_id": "pipeline", "scopes": ["api:*", "upstream:read"]}"#, Some("token")),
+    (
+        "IdentityProvider",
+        r#"{"name": "keycloak", "issuer": "https://id.example.com/realms/stoa", "client_id": "portunus", "audience": "portunus",
+            "rules": [{"claim": "realm_access.roles", "contains": "gateway-admin", "roles": ["operator"]}]}"#,
+        None,
+    ),
     ("Role", r#"{"name": "publisher", "permissions": ["api:*", "upstream:*", "policy:read"]}"#, None),
     ("LoginPolicy", r#"{"name": "default", "second_factor": "admins", "step_up_minutes": 10}"#, None),
     ("ServiceAccount", r#"{"name": "pipeline", "roles": ["ci"]}"#, Some("client_secret")),

@@ -2,8 +2,10 @@
 //! every field, follows cascades. Nothing is written here.
 
 mod check;
+mod import;
 mod lookup;
 mod merge;
+mod provider;
 mod token;
 
 use std::collections::HashMap;
@@ -106,6 +108,7 @@ impl Stage<'_> {
                     None => self.create(op, tenant_id, Some(name.clone()), spec).await,
                 }
             }
+            Action::Import(import) => self.import(op, import).await,
             Action::Delete { id, if_match, cascade } => {
                 let row = self.existing(op.kind, *id, *if_match).await?;
                 self.delete(row, *cascade).await

@@ -33,8 +33,8 @@ const MOST: usize = 128;
 const REREAD: Duration = Duration::from_secs(2);
 
 /// Kinds that say who may do what.
-const ACCOUNT_KINDS: [&str; 7] =
-    ["Role", "User", "ServiceAccount", "ApiToken", "Tenant", "LoginPolicy", "ApprovalRule"];
+const ACCOUNT_KINDS: [&str; 8] =
+    ["Role", "User", "ServiceAccount", "ApiToken", "Tenant", "LoginPolicy", "ApprovalRule", "IdentityProvider"];
 
 /// Owns the write connection and the compiler.
 pub(super) struct Writer {
@@ -339,8 +339,8 @@ fn changes_accounts(waiting: &Waiting) -> bool {
 /// Who may do what, as the store has it.
 pub(super) async fn access_table(db: &mut SqliteConnection) -> sqlx::Result<AccessTable> {
     let mut query = QueryBuilder::new(COLUMNS);
-    query
-        .push(" WHERE kind IN ('Role', 'User', 'ServiceAccount', 'ApiToken', 'Tenant', 'LoginPolicy', 'ApprovalRule')");
+    query.push(" WHERE kind IN ('Role', 'User', 'ServiceAccount', 'ApiToken', 'Tenant', 'LoginPolicy', ");
+    query.push("'ApprovalRule', 'IdentityProvider')");
     let rows = read::all(&mut *db, query).await?;
     let mut tenants = rows.iter().filter(|row| row.kind.kind == "Tenant");
     let platform = tenants.find(|row| row.name == PLATFORM_TENANT && row.id == row.tenant_id).map(|row| row.id);

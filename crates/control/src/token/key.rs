@@ -44,11 +44,20 @@ impl StoredKey {
 
     /// The key that makes signatures; nothing when it cannot be opened.
     pub fn signs(&self, secrets: &Keyring) -> Option<EncodingKey> {
-        let text = secrets.open(&self.private_key, PURPOSE).ok()?;
-        let der = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let der = URL_SAFE_NO_PAD.decode(self.open(secrets)?).ok()?;
         // What cannot be a key would fail at each signature; better now.
         EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &der).ok()?;
         Some(EncodingKey::from_ec_der(&der))
+    }
+
+    /// The private key as text; nothing when it cannot be opened.
+    pub fn open(&self, secrets: &Keyring) -> Option<String> {
+        secrets.open(&self.private_key, PURPOSE).ok()
+    }
+
+    /// Seals a private key that was opened with [`Self::open`].
+    pub fn seal(&mut self, secrets: &Keyring) {
+        self.private_key = secrets.seal(&self.private_key, PURPOSE);
     }
 
     /// The key that checks signatures.

@@ -96,14 +96,11 @@ impl Tokens {
         let _turn = self.rotating.lock().await;
         let new = StoredKey::generate(&store.keys.secrets, clock::now().as_microsecond());
         let (kid, before) = (new.kid.clone(), self.keys.load().current.kid.clone());
-        let (epoch, keep) = (epoch(self.settings.epoch_secret.as_deref()), keep(self.settings.longest));
+        let (epoch, keep) = (self.epoch(), keep(self.settings.longest));
         let stored = store
             .transact(move |write| {
                 Box::pin(async move {
-                    sqlx::query("UPDATE signing_key SET retired_at = $1 WHERE retired_at IS NULL")
-                        .bind(write.now)
-                        .execute(&mut *write.db)
-                        .await?;
+                    retire(write.db, write.now).await?;
                     insert(write.db, &new, &epoch).await?;
                     prune(write.db, write.now - keep).await?;
                     let details = json!({ "kid": new.kid, "before": before });
@@ -145,6 +142,11 @@ impl Tokens {
         self.keep(&stored, store)
     }
 
+    /// Recognises the operator's secret that keys are made under.
+    pub fn epoch(&self) -> String {
+        epoch(self.settings.epoch_secret.as_deref())
+    }
+
     fn keep(&self, stored: &[StoredKey], store: &Store) -> Result<(), StoreError> {
         let keys = Keys::new(stored, &store.keys.secrets)
             .ok_or_else(|| StoreError("the key that signs tokens cannot be opened".to_owned()))?;
@@ -159,7 +161,7 @@ const fn keep(lifetime: u64) -> i64 {
 }
 
 /// Recognises the operator's secret without telling anything of it.
-pub fn epoch(secret: Option<&str>) -> String {
+fn epoch(secret: Option<&str>) -> String {
     let secret = secret.map(|secret| api_key::to_hex(&derive(secret.as_bytes(), "portunus token epoch v1")[..8]));
     secret.unwrap_or_default()
 }
@@ -185,7 +187,7 @@ pub async fn read(db: &mut SqliteConnection) -> sqlx::Result<Vec<StoredKey>> {
         .collect()
 }
 
-/// Puts a key into the store.
+/// Puts a key into the store, if it is not there.
 pub async fn insert(db: &mut SqliteConnection, key: &StoredKey, epoch: &str) -> sqlx::Result<()> {
     sqlx::query(
         "INSERT INTO signing_key (kid, algorithm, private_key, public_jwk, epoch, created_at, retired_at) \
@@ -200,6 +202,18 @@ pub async fn insert(db: &mut SqliteConnection, key: &StoredKey, epoch: &str) -> 
     .bind(key.retired_at)
     .execute(db)
     .await?;
+    Ok(())
+}
+
+/// Takes a key out of the store.
+pub async fn remove(db: &mut SqliteConnection, kid: &str) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM signing_key WHERE kid = $1").bind(kid).execute(db).await?;
+    Ok(())
+}
+
+/// Lets the current key sign no more.
+pub async fn retire(db: &mut SqliteConnection, now: i64) -> sqlx::Result<()> {
+    sqlx::query("UPDATE signing_key SET retired_at = $1 WHERE retired_at IS NULL").bind(now).execute(db).await?;
     Ok(())
 }
 

@@ -49,6 +49,9 @@ impl Stage<'_> {
                 None
             }
         };
+        if let Some(prepared) = prepared.as_ref().filter(|_| op.kind.kind == "IdentityProvider") {
+            problems.extend(self.check_provider(tenant_id, &prepared.spec).await?);
+        }
         match prepared {
             Some(prepared) if problems.is_empty() => {
                 self.check_grants(op.kind, tenant_id, &prepared.spec).await?;

@@ -127,7 +127,7 @@ impl Stage<'_> {
             let (tenant, name, spec) = match &op.action {
                 Action::Apply { tenant, name, spec } => (self.tenant_quietly(tenant).await?, Some(name), spec),
                 Action::Create { tenant_id, name, spec } => (Some(*tenant_id), name.as_ref(), spec),
-                Action::Update { .. } | Action::Delete { .. } => continue,
+                Action::Update { .. } | Action::Import(_) | Action::Delete { .. } => continue,
             };
             let Some(tenant) = tenant else { continue };
             wanted.entry((op.kind.kind, tenant)).or_default().extend(name.cloned());
