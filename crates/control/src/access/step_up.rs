@@ -78,3 +78,39 @@ impl Account {
         (has_one || must_have_one) && shown_at.is_none_or(|shown_at| now - shown_at > fresh)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_hands_out_rights_or_secrets_is_dangerous_and_looking_is_not() {
+        let is_dangerous = |noun, verb| Permission::new(noun, verb).is_dangerous();
+        for noun in ["user", "role", "service_account", "api_token", "login_policy", "identity_provider", "realm"] {
+            assert!(is_dangerous(noun, Verb::Write), "{noun}");
+        }
+        assert!(is_dangerous("user", Verb::Delete) && is_dangerous("tenant", Verb::Delete));
+        assert!(is_dangerous("realm", Verb::Read), "an export holds sealed secrets");
+        for noun in ["api", "policy", "consumer", "credential"] {
+            assert!(!is_dangerous(noun, Verb::Write), "{noun}");
+        }
+        assert!(!is_dangerous("user", Verb::Read) && !is_dangerous("tenant", Verb::Write));
+    }
+
+    #[test]
+    fn a_factor_is_fresh_for_its_time_and_asked_of_those_alone_who_have_or_need_one() {
+        let account = |has_one, must_have_one| Account {
+            second_factor: SecondFactor { has_one, must_have_one, fresh: 600 },
+            ..Account::without_rights(Id::now_v7(), 0)
+        };
+        for (account, expected) in
+            [(account(true, false), true), (account(false, true), true), (account(false, false), false)]
+        {
+            assert_eq!(account.must_step_up(None, 1_000), expected);
+            assert_eq!(account.must_step_up(Some(399), 1_000), expected, "older than its time");
+            assert!(!account.must_step_up(Some(400), 1_000));
+        }
+        assert!(account(false, true).must_enrol());
+        assert!(!account(true, true).must_enrol() && !account(false, false).must_enrol());
+    }
+}

@@ -181,6 +181,15 @@ async fn spend(write: &mut StateWrite<'_>, person: &Person, code: &str) -> sqlx:
     Ok(Ok(()))
 }
 
+/// Counts and records a credential that does not go with the challenge it was asked for with; refused all the same when
+/// there were too many wrong factors before.
+pub async fn wrong_registration(write: &mut StateWrite<'_>, person: &Person) -> sqlx::Result<Verdict> {
+    match attempts::wait(write.db, person.id, write.now).await? {
+        Some(wait) => Ok(Verdict::TooMany(wait)),
+        None => conclude(write, person, "webauthn", Err("wrong_registration")).await,
+    }
+}
+
 /// Counts and records what was wrong. There are no more events than there are tries, and those are few.
 async fn conclude(
     write: &mut StateWrite<'_>,

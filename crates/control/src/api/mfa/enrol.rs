@@ -20,7 +20,7 @@ use crate::mfa::challenge::{self, Purpose};
 use crate::mfa::methods::{self, MethodType, NewMethod};
 use crate::mfa::passkey::{self, Registered};
 use crate::mfa::totp;
-use crate::mfa::verify::Verdict;
+use crate::mfa::verify::{Verdict, wrong_registration};
 
 /// `POST /v1/me/mfa/totp`.
 pub(super) async fn add_totp(
@@ -128,7 +128,7 @@ pub(super) async fn confirm_webauthn(
     let keys = control.factors.keys.clone();
     let confirmed = control
         .store
-        .transact(move |write| {
+        .transact(move |mut write| {
             Box::pin(async move {
                 let taken = challenge::take(write.db, &keys, &challenge, Purpose::Registration, write.now).await?;
                 let Some(taken) = taken.filter(|taken| taken.user == person.id) else {
@@ -137,8 +137,10 @@ pub(super) async fn confirm_webauthn(
                 let state: Value = serde_json::from_str(&taken.state).unwrap_or_default();
                 let text = |field: &str| state[field].as_str().unwrap_or_default();
                 let Some(Registered { credential_id, data }) = party.registered(&credential, text("state")) else {
-                    write.events.push(person.event("mfa.webauthn_refused").failed("wrong_registration"));
-                    return Ok(Err(wrong_credential()));
+                    return Ok(Err(match wrong_registration(&mut write, &person).await? {
+                        Verdict::TooMany(seconds) => ApiError::rate_limited(seconds),
+                        Verdict::Accepted(_) | Verdict::Refused => wrong_credential(),
+                    }));
                 };
                 let method = NewMethod {
                     user: person.id,

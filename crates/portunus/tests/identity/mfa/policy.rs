@@ -64,6 +64,20 @@ fn r13_the_step_up_window_is_the_policys() {
 }
 
 #[test]
+fn r13_with_a_person_their_factors_go() {
+    let process = portunus().start();
+    let ada = Person::new(&process, "ada", &["*:read"]);
+    let (session, _) = ada.enrol();
+    session.backup_codes();
+    ada.half_way();
+    process.api().delete(&format!("/v1/tenants/default/users/{}", ada.id)).is(200);
+    let tables = ["mfa_method", "backup_code", "mfa_challenge", "mfa_failure"];
+    let counts = tables.map(|table| super::sql(&process, &format!("SELECT COUNT(*) FROM {table}")).trim().to_owned());
+    assert_eq!(counts, ["0", "0", "0", "0"]);
+    session.get("/v1/me").refused(401);
+}
+
+#[test]
 fn r13_an_administrator_can_take_lost_factors_away() {
     let process = portunus().start();
     let ada = Person::new(&process, "ada", &["*:read"]);

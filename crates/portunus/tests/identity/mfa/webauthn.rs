@@ -161,6 +161,15 @@ fn r13_a_page_of_another_origin_gets_nowhere() {
     let credential = create(&browser, &options);
     let confirm = format!("/v1/me/mfa/webauthn/{}/confirm", question["challenge"].as_str().expect("a challenge"));
     session.post(&confirm, &json!({"credential": credential})).refused(422);
+    assert_eq!(events(&process, "mfa.failed"), 1);
+    // Trying on and on fills no record.
+    for _ in 0..6 {
+        let question = session.post("/v1/me/mfa/webauthn", &json!({})).expect(201).json;
+        let confirm = format!("/v1/me/mfa/webauthn/{}/confirm", question["challenge"].as_str().expect("a challenge"));
+        let status = session.post(&confirm, &json!({"credential": {}})).status;
+        assert!(matches!(status, 422 | 429), "{status}");
+    }
+    assert_eq!(events(&process, "mfa.failed"), 5);
     ada.password().is(200);
 
     let process = portunus().env("PORTUNUS_PUBLIC_URL", "http://127.0.0.1:8000").start();
