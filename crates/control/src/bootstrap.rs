@@ -1,12 +1,13 @@
 //! The first start on an empty store: the tenants, roles and accounts that everything else needs.
 
-use portunus_gateway::kind::PLATFORM_TENANT;
+use portunus_gateway::kind::{Kind as _, PLATFORM_TENANT};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::access::BUILT_IN_ROLES;
 use crate::audit::event::Actor;
 use crate::resource;
+use crate::resource::login_policy::LoginPolicy;
 use crate::store::{Action, Change, CommitError, Committed, Op, Store};
 
 /// The first customer tenant.
@@ -55,6 +56,15 @@ pub async fn bootstrap(store: &Store, chosen: Chosen) -> Result<Made, CommitErro
     ops.push(op("ServiceAccount", CONTROL_PLANE_CLIENT, client)?);
     let committed = store.commit(change(ops)).await?;
     Ok(Made { admin_password: secret(&committed, "password"), client_secret: secret(&committed, "client_secret") })
+}
+
+/// Makes what a store of an earlier version does not have yet.
+pub async fn complete(store: &Store) -> Result<(), CommitError> {
+    let kind = resource::by_kind(LoginPolicy::KIND).ok_or(CommitError::NotFound("kind"))?;
+    if store.find(kind, None, LoginPolicy::NAME).await.map_err(CommitError::from)?.is_none() {
+        store.commit(change(vec![op(LoginPolicy::KIND, LoginPolicy::NAME, json!({}))?])).await?;
+    }
+    Ok(())
 }
 
 fn change(ops: Vec<Op>) -> Change {

@@ -11,6 +11,9 @@ use crate::approval::webhook::Webhooks;
 use crate::audit::keeper::{AuditSettings, Keeper};
 use crate::federation::Federation;
 use crate::last_use::LastUse;
+use crate::login::failures::Failures;
+use crate::login::throttle::{Guesses, Letters};
+use crate::mail::Mailer;
 use crate::mfa::Factors;
 use crate::store::Store;
 use crate::token::Tokens;
@@ -30,10 +33,6 @@ pub struct ControlSettings {
     pub people_token_seconds: u64,
     /// How many seconds a refresh token waits for its use.
     pub refresh_token_seconds: u64,
-    /// How many seconds a session lives at most.
-    pub session_seconds: u64,
-    /// How many seconds the cookie of a session may rest.
-    pub session_idle_seconds: u64,
 }
 
 /// The control plane of one process.
@@ -50,7 +49,7 @@ pub struct Control {
     pub metrics: Arc<Metrics>,
     /// Answers kept for `Idempotency-Key`.
     pub replies: Replies,
-    /// How often may be called, and how often a password may be guessed.
+    /// How often may be called.
     pub throttle: Throttle,
     /// What second factors are checked with.
     pub factors: Factors,
@@ -58,6 +57,14 @@ pub struct Control {
     pub last_use: LastUse,
     /// Tells others of requests for approval.
     pub webhooks: Webhooks,
+    /// How often a secret may be guessed.
+    pub guesses: Guesses,
+    /// Failed logins on their way into the record.
+    pub failures: Arc<Failures>,
+    /// How often letters may be asked for.
+    pub letters: Letters,
+    /// Sends mail, if there is a server for it.
+    pub mailer: Option<Mailer>,
     /// What the operator chose.
     pub settings: ControlSettings,
 }
@@ -69,12 +76,14 @@ impl Control {
         tokens: Tokens,
         federation: Federation,
         metrics: Arc<Metrics>,
+        mailer: Option<Mailer>,
         settings: ControlSettings,
     ) -> Arc<Self> {
         let (replies, throttle) = (Replies::default(), Throttle::default());
         let factors = Factors::new(store.keys.secrets.clone(), &settings.public_url);
         let last_use = LastUse::default();
         let audit = Arc::new(Keeper::new(store.clone(), metrics.clone(), settings.audit.clone()));
+        let (guesses, letters, failures) = (Guesses::default(), Letters::default(), Arc::default());
         Arc::new(Self {
             audit,
             store,
@@ -86,6 +95,10 @@ impl Control {
             factors,
             last_use,
             webhooks: Webhooks::default(),
+            guesses,
+            letters,
+            failures,
+            mailer,
             settings,
         })
     }

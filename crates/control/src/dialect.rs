@@ -20,14 +20,18 @@ macro_rules! dialects {
 }
 
 dialects! {
+    doorman,
     folionaut,
     stoa,
 }
 
 /// A refusal in the shape of the dialect that the path belongs to.
 pub fn render(path: &str, error: ApiError, request_id: &str) -> Response<Body> {
-    match path.starts_with(folionaut::PREFIX) {
-        true => folionaut::render(error, request_id),
-        false => error.render(request_id),
+    if path.starts_with(folionaut::PREFIX) {
+        folionaut::render(error, request_id)
+    } else if doorman::error::is_here(path) {
+        doorman::error::render(error, path)
+    } else {
+        error.render(request_id)
     }
 }

@@ -16,6 +16,7 @@ pub mod federation;
 pub mod last_use;
 pub mod lifecycle;
 pub mod login;
+pub mod mail;
 pub mod manifest;
 pub mod mfa;
 pub mod openapi;

@@ -3,10 +3,16 @@
 //! [`credentials`] says whose password it is, [`begin`] makes the [`session`], [`refresh`] keeps it going. Sessions are
 //! looked up in the store at each call, so what ends one holds from the next call on.
 
+pub mod changes;
 pub mod cookie;
 pub mod credentials;
+pub mod failures;
+pub mod link;
+pub mod one_time;
+pub mod password_change;
 pub mod refresh;
 pub mod session;
+pub mod throttle;
 
 use std::sync::Arc;
 
@@ -112,15 +118,18 @@ pub async fn begin(
         // Whoever logs somebody in asks for the factor before; nobody gets past it by forgetting to.
         return Err(ApiError::second_factor_refused());
     }
+    if account.must_reset_password && methods.contains(&PASSWORD) {
+        return Err(password_change::must_reset(control, account).await);
+    }
     let cookie = api_key::random_text(43);
     let id = Uuid::now_v7();
+    let policy = control.store.access.load().login_policy.clone();
     let new = session::New {
         id,
         account: account.clone(),
         token_sha256: session::sha256(&cookie),
         methods: methods.iter().map(|method| (*method).to_owned()).collect(),
-        seconds: control.settings.session_seconds,
-        idle_seconds: control.settings.session_idle_seconds,
+        seconds: i64::from(policy.session_hours) * 3600,
         is_stepped_up: has_shown_factor,
         arrival: arrival.clone(),
     };

@@ -6,6 +6,7 @@ mod approvals;
 mod audit;
 mod bodies;
 mod components;
+mod doorman;
 pub(crate) mod example;
 mod federation;
 mod folionaut;
@@ -40,6 +41,7 @@ pub fn document() -> Value {
         realm::schemas(),
         transfer::schemas(),
         secrets::schemas(),
+        doorman::schemas(),
         stoa::schemas(),
         folionaut::schemas(),
     ];
@@ -56,6 +58,7 @@ pub fn document() -> Value {
         operations.extend(resources::operations(kind));
         forms::add_kind(&mut schemas, kind);
     }
+    operations.extend(doorman::operations());
     operations.extend(stoa::operations());
     operations.extend(folionaut::operations());
     operations.extend(tokens::operations());
@@ -94,7 +97,7 @@ fn tags() -> Vec<Value> {
         .chain(&mfa::TAGS)
         .map(|(name, description)| json!({"name": name, "description": description}));
     let kinds = resource::all().map(|kind| json!({"name": kind.plural, "description": kind.description()}));
-    let last = [realm::TAG, federation::TAG, secrets::TAG, stoa::TAG, approvals::TAG]
+    let last = [realm::TAG, federation::TAG, secrets::TAG, doorman::TAG, stoa::TAG, approvals::TAG]
         .map(|(name, description)| json!({"name": name, "description": description}));
     own.chain(kinds).chain(last).chain([audit::tag()]).collect()
 }

@@ -25,6 +25,8 @@ macro_rules! commands {
             AccessReview => access_review,
             Secrets => secrets,
             Approvals => approvals,
+            Users => users,
+            Sessions => sessions,
             Audit => audit,
             Admin => admin,
             Realm => realm,

@@ -214,6 +214,13 @@ settings! {
     /// The unit of `auth_refresh_expire_time`: `seconds`, `minutes`, `hours`, `days` or `weeks`.
     auth_refresh_expire_freq: TimeUnit = "days" { env "PORTUNUS_AUTH_REFRESH_EXPIRE_FREQ" or "AUTH_REFRESH_EXPIRE_FREQ"; Flag("auth-refresh-expire-freq", "UNIT") }
 
+    /// Server for mail: `smtps://user:password@host` or `smtp://host:25`; `?tls=required` after the latter asks for STARTTLS.
+    /// Without it, links to set a password are shown to the administrator who asks for them.
+    smtp_url: Option<String> = "" { env "PORTUNUS_SMTP_URL" or "SMTP_URL"; Secret }
+
+    /// Sender of mail.
+    mail_from: String = "Portunus <portunus@localhost>" { env "PORTUNUS_MAIL_FROM" or "MAIL_FROM"; Flag("mail-from", "ADDRESS") }
+
     /// How many seconds an access token of a service account lives.
     access_token_seconds: u64 = "300" { env "PORTUNUS_ACCESS_TOKEN_SECONDS"; Flag("access-token-seconds", "SECONDS") }
 

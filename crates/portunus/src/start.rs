@@ -20,6 +20,7 @@ use portunus_control::audit::keeper::AuditSettings;
 use portunus_control::bootstrap::{self, Chosen};
 use portunus_control::control::{Control, ControlSettings};
 use portunus_control::federation::{self, Federation};
+use portunus_control::mail::Mailer;
 use portunus_control::manifest as manifests;
 use portunus_control::store::keys::MasterKeys;
 use portunus_control::store::open::{OpenError, open};
@@ -90,6 +91,7 @@ async fn serve(
             Chosen { admin_password: settings.admin_password.clone(), client_secret: settings.client_secret.clone() };
         banner.made = Some(bootstrap::bootstrap(&store, chosen).await.context("the first accounts cannot be made")?);
     }
+    bootstrap::complete(&store).await.context("the first resources cannot be made")?;
     apply_manifests(&store, &settings).await?;
     take_admin_key(&store, &settings).await?;
     apply_provider(&store, &settings).await?;
@@ -123,11 +125,11 @@ async fn serve(
         https_enabled: settings.https_enabled,
         people_token_seconds: settings.people_token_seconds(),
         refresh_token_seconds: settings.refresh_token_seconds(),
-        session_seconds: 30 * 24 * 3600,
-        session_idle_seconds: 12 * 3600,
         audit: audit_settings(&settings),
     };
-    let control = Control::new(store, tokens, federation, metrics, of_control);
+    let mailer = mailer(&settings, &store)?;
+    let control = Control::new(store, tokens, federation, metrics, mailer, of_control);
+    let (failures, store) = (control.failures.clone(), control.store.clone());
     let upkeep = tokio::spawn(upkeep::run(control.clone()));
     let audit = control.audit.clone();
     audit.begin(opened.audit_fault).await;
@@ -148,6 +150,7 @@ async fn serve(
     let _ = draining.send(true);
     tokio::task::spawn_blocking(|| gateway.stop()).await?;
     control.await?;
+    failures.write(&store).await;
     let _ = stopping.send(true);
     keeping.await?;
     audit.finish().await;
@@ -217,6 +220,12 @@ fn token_settings(settings: &Settings, control: SocketAddr) -> TokenSettings {
         key_days: settings.signing_key_days,
         epoch_secret: settings.jwt_secret_key.clone(),
     }
+}
+
+fn mailer(settings: &Settings, store: &Store) -> Result<Option<Mailer>, Faults> {
+    let Some(url) = &settings.smtp_url else { return Ok(None) };
+    let started = Mailer::start(url, &settings.mail_from, store.clone());
+    started.map(Some).map_err(|error| Faults::one(error.to_string()))
 }
 
 fn workers(settings: &Settings) -> usize {

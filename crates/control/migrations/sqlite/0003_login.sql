@@ -17,7 +17,6 @@ CREATE TABLE session (
     created_at          BIGINT  NOT NULL,
     last_seen_at        BIGINT  NOT NULL,
     expires_at          BIGINT  NOT NULL,
-    idle_seconds        BIGINT  NOT NULL,
     address             TEXT    NOT NULL,
     user_agent          TEXT    NOT NULL,
     methods             TEXT    NOT NULL,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use portunus_gateway::kind::Id;
+use portunus_gateway::kind::{Id, Kind as _};
 use serde::Deserialize;
 
 use super::account::{Account, AccountKind, Grant, HeldRole};
@@ -12,6 +12,7 @@ use super::step_up::{Policy, SecondFactor};
 use super::token::Token;
 use crate::approval::rules::RuleTable;
 use crate::resource::api_token::{ApiToken, TokenStatus};
+use crate::resource::login_policy::LoginPolicy;
 use crate::resource::user::AccountStatus;
 use crate::store::row::Row;
 
@@ -26,6 +27,8 @@ pub struct AccessTable {
     emails: HashMap<String, Vec<Id>>,
     pub(super) tenants: HashMap<String, Id>,
     pub(super) directory: Directory,
+    /// How people log in.
+    pub login_policy: Arc<LoginPolicy>,
     /// Which calls need approval.
     pub approval_rules: RuleTable,
     /// By tenant and name.
@@ -128,6 +131,9 @@ impl AccessTable {
         let tenants = rows.iter().filter(|row| row.kind.kind == "Tenant");
         table.directory = Directory::new(rows, platform);
         table.tenants = tenants.map(|row| (row.name.clone(), row.id)).collect();
+        let policy = rows.iter().find(|row| row.kind.kind == LoginPolicy::KIND);
+        table.login_policy =
+            policy.and_then(|row| LoginPolicy::deserialize(&row.spec).ok()).map(Arc::new).unwrap_or_default();
         table.approval_rules = RuleTable::new(rows);
         table.roles = roles.values().map(|(role, _)| ((role.tenant_id, role.name.clone()), role.id)).collect();
         table.tokens = rows.iter().filter(|row| row.kind.kind == "ApiToken").flat_map(tokens).collect();

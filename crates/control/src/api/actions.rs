@@ -1,4 +1,4 @@
-//! What can be done to a credential, a token or a subscription besides changing its fields.
+//! What can be done to a credential, a token, a subscription or a user besides changing its fields.
 
 use std::sync::Arc;
 
@@ -18,12 +18,14 @@ use super::body::Object;
 use super::caller::Caller;
 use super::error::ApiError;
 use super::history;
+use super::login::users;
 use super::mfa;
 use super::resources::{self, first, one};
 use super::tokens;
 use crate::access::Verb;
 use crate::control::Control;
 use crate::lifecycle::Step;
+use crate::login::one_time::Purpose;
 use crate::store::row::Row;
 use crate::store::{Action, Edit, Op, Outcome};
 
@@ -74,11 +76,33 @@ static ACTIONS: &[KindAction] = &[
         name: "revoke",
         run: |control, caller, row, _| Box::pin(async move { revoke(&control, &caller, &row).await }),
     },
+    of_user("lock", |control, caller, row, body| {
+        Box::pin(async move { users::lock(&control, &caller, &row, body).await })
+    }),
+    of_user("unlock", |control, caller, row, body| {
+        Box::pin(async move { users::unlock(&control, &caller, &row, &body).await })
+    }),
+    of_user("revoke-sessions", |control, caller, row, body| {
+        Box::pin(async move { users::revoke_sessions(&control, &caller, &row, &body).await })
+    }),
+    of_user("force-password-reset", |control, caller, row, body| {
+        Box::pin(async move { users::force_reset(&control, &caller, &row, &body).await })
+    }),
+    of_user("invite", |control, caller, row, body| {
+        Box::pin(async move { users::hand_out(&control, &caller, &row, &body, Purpose::Invitation).await })
+    }),
+    of_user("reset-password", |control, caller, row, body| {
+        Box::pin(async move { users::hand_out(&control, &caller, &row, &body, Purpose::Reset).await })
+    }),
     step("approve", |control, caller, row, _| Box::pin(steps(control, caller, row, Step::Approve))),
     step("suspend", |control, caller, row, _| Box::pin(steps(control, caller, row, Step::Suspend))),
     step("resume", |control, caller, row, _| Box::pin(steps(control, caller, row, Step::Resume))),
     step("revoke", |control, caller, row, _| Box::pin(steps(control, caller, row, Step::Revoke))),
 ];
+
+const fn of_user(name: &'static str, run: Run) -> KindAction {
+    KindAction { plural: "users", name, run }
+}
 
 const fn step(name: &'static str, run: Run) -> KindAction {
     KindAction { plural: "subscriptions", name, run }

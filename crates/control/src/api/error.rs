@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::approval::rules::Needed;
+use crate::store::row::time;
 use crate::store::{CommitError, StoreError};
 use crate::token::TokenError;
 
@@ -50,6 +51,7 @@ pub const CODES: &[(u16, &str, &str)] = &[
     (403, "csrf_failed", "A call with the session's cookie needs the session's CSRF token"),
     (403, "second_factor_enrolment_required", "The account must set a second factor up first"),
     (403, "approval_required", "Others must approve this call first"),
+    (403, "password_reset_required", "A new password must be set first"),
     (404, "not_found", "There is no such thing"),
     (405, "method_not_allowed", "The path does not have this method"),
     (409, "conflict", "This contradicts what is there"),
@@ -61,6 +63,7 @@ pub const CODES: &[(u16, &str, &str)] = &[
     (500, "internal_error", "Something went wrong in Portunus"),
     (502, "provider_unavailable", "The identity provider does not answer as it should"),
     (503, "store_unavailable", "The store cannot be reached"),
+    (503, "busy", "Too much is being done at the moment"),
 ];
 
 impl ApiError {
@@ -108,6 +111,22 @@ impl ApiError {
     /// 401 for a session that has ended.
     pub fn session_ended() -> Self {
         Self { detail: "the session has ended; log in again".to_owned(), ..Self::unauthorized(None) }
+    }
+
+    /// 403 for a right password that must be set anew before there is a session.
+    pub fn password_reset_required(token: String, expires_at: i64) -> Self {
+        let detail = "send `reset_token` as `token`, with `new_password`, to /v1/login/reset";
+        let mut refusal = Self::new("password_reset_required", detail);
+        let members = [("reset_token".to_owned(), token.into()), ("expires_at".to_owned(), time(expires_at).into())];
+        refusal.members = Some(Box::new(Map::from_iter(members)));
+        refusal
+    }
+
+    /// 503 when too many secrets are being checked.
+    pub fn busy() -> Self {
+        let mut refusal = Self::new("busy", "too many logins at the moment; try again");
+        refusal.header = Some((header::RETRY_AFTER, HeaderValue::from_static("2")));
+        refusal
     }
 
     /// 403 for a cookie without its CSRF value.

@@ -133,9 +133,10 @@ async fn of_token(control: &Control, token: &str) -> Result<Known, ApiError> {
 async fn of_cookie(control: &Control, parts: &Parts, cookie: &str) -> Result<Known, ApiError> {
     let now = clock::now().as_microsecond();
     let session = session::by_cookie(&control.store, cookie).await?;
-    let session = session.filter(|session| session.is_live(now) && !session.is_idle(now));
+    let access = control.store.access.load();
+    let session = session.filter(|session| session.is_live(now) && !session.is_idle(&access.login_policy, now));
     let session = session.ok_or_else(ApiError::session_ended)?;
-    let account = control.store.access.load().account(session.user_id).cloned();
+    let account = access.account(session.user_id).cloned();
     let account = account.ok_or_else(ApiError::session_ended)?;
     // A page of another site can make a browser send the cookie, but it cannot read what must come with it.
     let is_safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);

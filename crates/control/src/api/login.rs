@@ -1,5 +1,8 @@
 //! Logging in and out, and what a session is for its owner.
 
+pub mod password;
+pub mod users;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -25,7 +28,7 @@ use super::routes::{Needs, Routes, permission};
 use crate::access::{Account, AccountKind, Permission, Verb};
 use crate::audit::event::NewEvent;
 use crate::control::Control;
-use crate::login::credentials::{self, Refused};
+use crate::login::credentials;
 use crate::login::refresh::{self, NotRefreshed};
 use crate::login::session::{self, Session};
 use crate::login::{self, Arrival, Started, cookie};
@@ -40,11 +43,16 @@ pub fn routes() -> Routes {
     Routes::default()
         .post("/v1/login", Needs::Nothing("it takes the credentials itself"), log_in)
         .post("/v1/login/refresh", Needs::Nothing("it takes a refresh token"), renew)
+        .post("/v1/login/reset", Needs::Nothing("it takes a token that was handed out for it"), password::reset)
+        .post("/v1/login/forgot", Needs::Nothing("who has forgotten a password cannot log in"), password::forgot)
+        .get("/login/reset", Needs::Nothing("a page without data"), password::page)
         .post("/v1/logout", OWN, log_out)
         .get("/v1/me", Needs::Account("who it is"), me)
+        .post("/v1/me/password", Needs::Account("its own password"), password::change)
         .get("/v1/me/sessions", OWN, own_sessions)
         .delete("/v1/me/sessions/{id}", OWN, end_own)
         .get("/v1/sessions", permission("session", Verb::Read), list)
+        .delete("/v1/sessions", permission("session", Verb::Delete), end_all)
         .delete("/v1/sessions/{id}", permission("session", Verb::Delete), end)
 }
 
@@ -99,11 +107,7 @@ pub async fn with_password(
     password: String,
     arrival: &Arrival,
 ) -> Result<(Arc<Account>, Started), ApiError> {
-    let account = credentials::check(control, AccountKind::User, name, password, arrival).await;
-    let account = account.map_err(|refused| match refused {
-        Refused::Wrong => ApiError::login_failed(),
-        Refused::Throttled(wait) => ApiError::rate_limited(wait),
-    })?;
+    let account = credentials::check(control, AccountKind::User, name, password, arrival).await?;
     if account.second_factor.has_one {
         return Err(second_half(control, &account).await?);
     }
@@ -117,7 +121,7 @@ pub fn answer(control: &Control, account: &Account, started: &Started) -> Respon
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(cookie) = &started.cookie {
-        cookie::set(headers, cookie, control.settings.session_seconds, control.settings.https_enabled);
+        cookie::set(headers, cookie, started.session.seconds(), control.settings.https_enabled);
     }
     response
 }
@@ -133,18 +137,24 @@ async fn renew(
     match refresh::rotate(&control, &token.refresh_token, &arrival).await {
         Ok((account, started)) => Ok(answer(&control, &account, &started)),
         Err(NotRefreshed::Invalid) => Err(ApiError::session_ended()),
-        Err(NotRefreshed::Failed(error)) => Err(error),
+        Err(NotRefreshed::Failed(error)) => Err(*error),
     }
 }
 
 async fn log_out(State(control): State<Arc<Control>>, caller: Caller) -> Result<Response, ApiError> {
-    let Some(id) = caller.0.proof.session() else {
-        return Err(ApiError::bad_request("this access token belongs to no session; it ends by itself"));
-    };
-    session::end(&control.store, id, "logout", told(&caller, "logout", id, &caller.0.account)).await?;
+    end_current(&control, &caller).await?;
     let mut response = StatusCode::NO_CONTENT.into_response();
     cookie::clear(response.headers_mut(), control.settings.https_enabled);
     Ok(response)
+}
+
+/// Ends the session that a call is made in.
+pub async fn end_current(control: &Control, caller: &Caller) -> Result<(), ApiError> {
+    let Some(id) = caller.0.proof.session() else {
+        return Err(ApiError::bad_request("this credential belongs to no session"));
+    };
+    session::end(&control.store, id, "logout", told(caller, "logout", id, &caller.0.account)).await?;
+    Ok(())
 }
 
 /// An event about a session.
@@ -250,6 +260,31 @@ async fn end(
     let permission = Permission::new("session", Verb::Delete);
     let found = find(&control, &id).await?.filter(|session| caller.0.may(permission, session.tenant_id));
     end_found(&control, &caller, &id, found).await
+}
+
+/// `DELETE /v1/sessions?user=…`: everything of one user.
+async fn end_all(
+    State(control): State<Arc<Control>>,
+    caller: Caller,
+    Query(parameters): Query<HashMap<String, String>>,
+) -> Result<Response, ApiError> {
+    let text = match (parameters.get("user"), parameters.len()) {
+        (Some(text), 1) => text,
+        _ => return Err(ApiError::bad_request("say whose sessions: `user`, an id or a login name, and nothing else")),
+    };
+    let ended = end_everything_of(&control, &caller, text).await?;
+    Ok(Json(json!({ "revoked": ended })).into_response())
+}
+
+/// Ends all sessions and tokens of the user with this id or login name.
+pub async fn end_everything_of(control: &Control, caller: &Caller, text: &str) -> Result<u64, ApiError> {
+    let account = user(control, text).and_then(|id| control.store.access.load().account(id).cloned());
+    let permission = Permission::new("session", Verb::Delete);
+    let account = account.filter(|account| caller.0.may(permission, account.tenant_id)).ok_or_else(|| {
+        // Who may not end them is not told whether there is such a user. A locked user has none.
+        ApiError::not_found(format!("there is no active user {text} whose sessions this account may end"))
+    })?;
+    Ok(session::end_everything(&control.store, caller.0.actor(), &account, "revoked").await?)
 }
 
 async fn find(control: &Control, id: &str) -> Result<Option<Session>, ApiError> {

@@ -211,7 +211,7 @@ async fn callback(
     set_cookie(&control, &mut response, &cookie_name, "", 0);
     if let Some(value) = &started.cookie {
         let settings = &control.settings;
-        cookie::set(response.headers_mut(), value, settings.session_seconds, settings.https_enabled);
+        cookie::set(response.headers_mut(), value, started.session.seconds(), settings.https_enabled);
     }
     Ok(response)
 }

@@ -1,7 +1,5 @@
-//! How often the control plane may be called by one account, and how often secrets may be guessed.
+//! How often the control plane may be called by one account.
 
-use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Extension, Request, State};
@@ -22,43 +20,14 @@ fn calls() -> [Option<Window>; WINDOWS] {
     [None, Some(Window::new(60_000, 60, 20_000)), None, None]
 }
 
-/// Wrong secrets for one account from one address: 10 at once, then one in six seconds.
-fn guesses() -> [Option<Window>; WINDOWS] {
-    [None, Some(Window::new(10, 60, 10)), None, None]
-}
-
 /// The counters; bounded, the least used are forgotten first.
 pub struct Throttle {
     calls: Cache<Id, Arc<LimitState>>,
-    guesses: Cache<u64, Arc<LimitState>>,
-    hasher: RandomState,
 }
 
 impl Default for Throttle {
     fn default() -> Self {
-        Self { calls: Cache::new(1_000), guesses: Cache::new(10_000), hasher: RandomState::new() }
-    }
-}
-
-impl Throttle {
-    /// The seconds to wait after too many wrong secrets.
-    pub fn is_guessing(&self, address: IpAddr, account: &str) -> Option<u64> {
-        let state = self.guesses.get(&self.key(address, account))?;
-        let wait = state.wait(&guesses(), clock::monotonic_ns());
-        (!wait.is_zero()).then(|| wait.as_secs() + 1)
-    }
-
-    /// Counts a wrong secret.
-    pub fn guessed_wrong(&self, address: IpAddr, account: &str) {
-        let made = self
-            .guesses
-            .get_or_insert_with(&self.key(address, account), || Ok::<_, std::convert::Infallible>(Arc::default()));
-        let Ok(state) = made;
-        state.take(&guesses(), clock::monotonic_ns());
-    }
-
-    fn key(&self, address: IpAddr, account: &str) -> u64 {
-        self.hasher.hash_one((address.to_canonical(), account))
+        Self { calls: Cache::new(1_000) }
     }
 }
 

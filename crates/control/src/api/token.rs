@@ -94,6 +94,10 @@ async fn of_person(control: &Control, form: &Fields, arrival: &Arrival) -> Resul
     if account.second_factor.has_one {
         methods.push(second_factor(control, form, &account, arrival).await?);
     }
+    if account.must_reset_password {
+        let text = "a new password must be set first: log in at /v1/login";
+        return Err(refused(StatusCode::BAD_REQUEST, "invalid_grant", text));
+    }
     let started = login::begin(control, &account, arrival, &methods).await.map_err(IntoResponse::into_response)?;
     Ok(answer(&started))
 }
@@ -155,6 +159,12 @@ pub(super) fn not_taken(error: credentials::Refused, wrong: (&str, &str)) -> Res
         credentials::Refused::Throttled(wait) => {
             let mut response = refused(StatusCode::TOO_MANY_REQUESTS, "slow_down", "too many wrong secrets");
             response.headers_mut().insert(RETRY_AFTER, wait.into());
+            response
+        }
+        credentials::Refused::Busy => {
+            let text = "too many secrets are being checked";
+            let mut response = refused(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", text);
+            response.headers_mut().insert(RETRY_AFTER, 2.into());
             response
         }
     }

@@ -21,7 +21,7 @@ pub fn read<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// Sets both cookies. They are for HTTPS alone when `secure`.
-pub fn set(headers: &mut HeaderMap, cookie: &str, max_age: u64, secure: bool) {
+pub fn set(headers: &mut HeaderMap, cookie: &str, max_age: i64, secure: bool) {
     append(headers, SESSION, cookie, max_age, secure, "; HttpOnly");
     append(headers, CSRF, &session::csrf(cookie), max_age, secure, "");
 }
@@ -32,7 +32,7 @@ pub fn clear(headers: &mut HeaderMap, secure: bool) {
     append(headers, CSRF, "", 0, secure, "");
 }
 
-fn append(headers: &mut HeaderMap, name: &str, value: &str, max_age: u64, secure: bool, more: &str) {
+fn append(headers: &mut HeaderMap, name: &str, value: &str, max_age: i64, secure: bool, more: &str) {
     let secure = if secure { "; Secure" } else { "" };
     let text = format!("{name}={value}; Path=/; Max-Age={max_age}; SameSite=Lax{more}{secure}");
     headers.append(SET_COOKIE, HeaderValue::try_from(text).expect("letters and digits are a header value"));

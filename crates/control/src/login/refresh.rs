@@ -34,12 +34,12 @@ pub enum NotRefreshed {
     /// It is unknown, over, used, or its session has ended.
     Invalid,
     /// The store failed.
-    Failed(ApiError),
+    Failed(Box<ApiError>),
 }
 
 impl<E: Into<ApiError>> From<E> for NotRefreshed {
     fn from(error: E) -> Self {
-        Self::Failed(error.into())
+        Self::Failed(Box::new(error.into()))
     }
 }
 

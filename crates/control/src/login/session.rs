@@ -1,5 +1,6 @@
 //! The table of sessions.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time;
@@ -13,14 +14,15 @@ use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 use super::{Arrival, SECOND};
 use crate::access::Account;
 use crate::audit::event::{Actor, NewEvent};
+use crate::resource::login_policy::LoginPolicy;
 use crate::store::row::time;
 use crate::store::{Store, StoreError};
 
 /// The most sessions that one user has at once; the one that was quiet the longest makes room.
 const MOST: i64 = 200;
 
-/// How often a session notes that it was used.
-const TOUCH_EVERY: i64 = 60 * SECOND;
+/// How often a session notes that it was used: at least twice in the shortest time that it may rest.
+const TOUCH_EVERY: i64 = 30 * SECOND;
 
 /// How long ended sessions stay listed.
 const KEPT: i64 = 30 * 24 * 3600 * SECOND;
@@ -28,7 +30,7 @@ const KEPT: i64 = 30 * 24 * 3600 * SECOND;
 /// The most ended sessions that are cleared away with one login.
 const SWEPT: i64 = 500;
 
-const COLUMNS: &str = "SELECT id, user_id, tenant_id, created_at, last_seen_at, expires_at, idle_seconds, address, \
+const COLUMNS: &str = "SELECT id, user_id, tenant_id, created_at, last_seen_at, expires_at, address, \
     user_agent, methods, stepped_up_at, revoked_at, revoked_by FROM session";
 
 /// Somebody who is, or was, logged in. Times are in microseconds since 1970.
@@ -42,12 +44,10 @@ pub struct Session {
     pub tenant_id: Id,
     /// When it began.
     pub created_at: i64,
-    /// When it was last used, to a minute.
+    /// When it was last used, to half a minute.
     pub last_seen_at: i64,
     /// When it ends, whatever happens.
     pub expires_at: i64,
-    /// How long its cookie may rest.
-    pub idle_seconds: i64,
     /// Where it began.
     pub address: String,
     /// What the client said it was.
@@ -63,14 +63,19 @@ pub struct Session {
 }
 
 impl Session {
+    /// How many seconds it lives in all.
+    pub fn seconds(&self) -> i64 {
+        (self.expires_at - self.created_at) / SECOND
+    }
+
     /// Whether it has not ended.
     pub fn is_live(&self, now: i64) -> bool {
         self.revoked_at.is_none() && now < self.expires_at
     }
 
     /// Whether its cookie has rested for too long.
-    pub fn is_idle(&self, now: i64) -> bool {
-        now - self.last_seen_at >= self.idle_seconds * SECOND
+    pub fn is_idle(&self, policy: &LoginPolicy, now: i64) -> bool {
+        now - self.last_seen_at >= i64::from(policy.session_idle_minutes) * 60 * SECOND
     }
 
     /// How it is shown; it holds no secret.
@@ -96,8 +101,7 @@ pub(super) struct New {
     pub(super) account: Arc<Account>,
     pub(super) token_sha256: String,
     pub(super) methods: Vec<String>,
-    pub(super) seconds: u64,
-    pub(super) idle_seconds: u64,
+    pub(super) seconds: i64,
     /// Whether a second factor was shown.
     pub(super) is_stepped_up: bool,
     pub(super) arrival: Arrival,
@@ -131,7 +135,6 @@ fn read(row: &SqliteRow) -> sqlx::Result<Session> {
         created_at: row.try_get("created_at")?,
         last_seen_at: row.try_get("last_seen_at")?,
         expires_at: row.try_get("expires_at")?,
-        idle_seconds: row.try_get("idle_seconds")?,
         address: row.try_get("address")?,
         user_agent: row.try_get("user_agent")?,
         methods: serde_json::from_str(methods).map_err(|error| sqlx::Error::Decode(error.into()))?,
@@ -150,8 +153,7 @@ pub(super) async fn insert(db: &mut SqliteConnection, new: New, now: i64) -> sql
         tenant_id: new.account.tenant_id,
         created_at: now,
         last_seen_at: now,
-        expires_at: now + new.seconds as i64 * SECOND,
-        idle_seconds: new.idle_seconds as i64,
+        expires_at: now + new.seconds * SECOND,
         address,
         user_agent: new.arrival.user_agent,
         methods: new.methods,
@@ -160,8 +162,8 @@ pub(super) async fn insert(db: &mut SqliteConnection, new: New, now: i64) -> sql
         revoked_by: None,
     };
     sqlx::query(
-        "INSERT INTO session (id, user_id, tenant_id, token_sha256, created_at, last_seen_at, expires_at, idle_seconds, \
-         address, user_agent, methods, stepped_up_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        "INSERT INTO session (id, user_id, tenant_id, token_sha256, created_at, last_seen_at, expires_at, \
+         address, user_agent, methods, stepped_up_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(session.id.to_string())
     .bind(session.user_id.to_string())
@@ -170,7 +172,6 @@ pub(super) async fn insert(db: &mut SqliteConnection, new: New, now: i64) -> sql
     .bind(session.created_at)
     .bind(session.last_seen_at)
     .bind(session.expires_at)
-    .bind(session.idle_seconds)
     .bind(&session.address)
     .bind(&session.user_agent)
     .bind(serde_json::to_string(&session.methods).expect("texts serialise to JSON"))
@@ -217,6 +218,16 @@ pub async fn by_id(store: &Store, id: Id) -> sqlx::Result<Option<Session>> {
     query.build().fetch_optional(store.readers()).await?.as_ref().map(read).transpose()
 }
 
+/// Whether a user has had a session from this address.
+pub(super) async fn has_come_from(store: &Store, user: Id, address: IpAddr) -> sqlx::Result<bool> {
+    let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM session WHERE user_id = $1 AND address = $2 LIMIT 1")
+        .bind(user.to_string())
+        .bind(address.to_string())
+        .fetch_optional(store.readers())
+        .await?;
+    Ok(found.is_some())
+}
+
 /// Which sessions to list.
 #[derive(Debug, Default)]
 pub struct Filter {
@@ -247,7 +258,7 @@ pub async fn list(store: &Store, filter: &Filter) -> sqlx::Result<Vec<Session>> 
     query.build().fetch_all(store.readers()).await?.iter().map(read).collect()
 }
 
-/// Notes that a session is in use, at most once a minute. Nobody waits for it.
+/// Notes that a session is in use, now and then. Nobody waits for it.
 pub fn touch(store: &Store, session: &Session) {
     let now = clock::now().as_microsecond();
     if now - session.last_seen_at < TOUCH_EVERY {

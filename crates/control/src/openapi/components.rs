@@ -7,8 +7,8 @@ use crate::api::error::CODES;
 use crate::api::page;
 
 /// Codes whose status is described under another code.
-const BESIDE: [&str; 4] =
-    ["second_factor_required", "second_factor_enrolment_required", "csrf_failed", "approval_required"];
+const BESIDE: [&str; 5] =
+    ["second_factor_required", "second_factor_enrolment_required", "csrf_failed", "approval_required", "busy"];
 
 /// The refusals by their codes. An operation that is described has its method, so 405 is not among them.
 pub fn responses() -> Map<String, Value> {

@@ -28,6 +28,10 @@ pub struct User {
     /// A locked user cannot log in, and their sessions and tokens stop working.
     #[serde(default)]
     pub status: AccountStatus,
+    /// Why they are locked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 200))]
+    pub lock_reason: Option<String>,
     /// The password, to choose it yourself; left out, one is made and shown once. It is never shown again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 12, max = 256))]

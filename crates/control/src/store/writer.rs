@@ -25,6 +25,7 @@ use crate::access::{AccessTable, AccountState, Permission, Verb};
 use crate::approval::rules::Needed;
 use crate::audit::chain::Head;
 use crate::audit::event::{Actor, NewEvent};
+use crate::login::changes;
 
 /// The most jobs in one transaction.
 const MOST: usize = 128;
@@ -263,7 +264,7 @@ impl Writer {
             return Ok(Staged { outcomes, undo: nothing, revision: self.revision });
         }
         if !writes.is_empty() {
-            let written = self.write(&writes, change, access.platform, now).await;
+            let written = self.write(&writes, &outcomes, change, access.platform, now).await;
             if let Err(error) = written {
                 self.compiler.undo(undo);
                 return Err(error.into());
@@ -278,13 +279,15 @@ impl Writer {
     async fn write(
         &mut self,
         writes: &[Write<'_>],
+        outcomes: &[Outcome],
         change: &Change,
         platform: Option<Id>,
         now: i64,
     ) -> sqlx::Result<()> {
         let revision = self.revision + 1;
         write(&mut self.db, writes, &change.actor.label(), revision, now).await?;
-        let events: Vec<NewEvent> = writes.iter().map(|write| event(write, &change.actor)).collect();
+        let mut events: Vec<NewEvent> = writes.iter().map(|write| event(write, &change.actor)).collect();
+        events.extend(changes::follow(&mut self.db, outcomes, change, now).await?);
         self.chain.append(&mut self.db, &events, platform, revision, now).await
     }
 
@@ -339,8 +342,12 @@ fn changes_accounts(waiting: &Waiting) -> bool {
 /// Who may do what, as the store has it.
 pub(super) async fn access_table(db: &mut SqliteConnection) -> sqlx::Result<AccessTable> {
     let mut query = QueryBuilder::new(COLUMNS);
-    query.push(" WHERE kind IN ('Role', 'User', 'ServiceAccount', 'ApiToken', 'Tenant', 'LoginPolicy', ");
-    query.push("'ApprovalRule', 'IdentityProvider')");
+    query.push(" WHERE kind IN (");
+    let mut kinds = query.separated(", ");
+    for kind in ACCOUNT_KINDS {
+        kinds.push_bind(kind);
+    }
+    query.push(")");
     let rows = read::all(&mut *db, query).await?;
     let mut tenants = rows.iter().filter(|row| row.kind.kind == "Tenant");
     let platform = tenants.find(|row| row.name == PLATFORM_TENANT && row.id == row.tenant_id).map(|row| row.id);

@@ -1,6 +1,6 @@
 //! The fields of one resource: references to ids, what the kind says of them, and who may hand out which rights.
 
-use portunus_gateway::kind::{Id, KindInfo, OneTimeSecret, check_name};
+use portunus_gateway::kind::{Id, Kind as _, KindInfo, OneTimeSecret, check_name};
 use portunus_gateway::problem::Problem;
 use portunus_gateway::secret::field;
 use serde_json::Value;
@@ -10,6 +10,7 @@ use super::Stage;
 use crate::access::names;
 use crate::lifecycle;
 use crate::resource;
+use crate::resource::login_policy::LoginPolicy;
 use crate::store::row::Row;
 use crate::store::{Action, CommitError, Edit, Op};
 
@@ -28,6 +29,7 @@ impl Stage<'_> {
         }
         let mut problems = Vec::new();
         let mut spec = spec.clone();
+        self.check_login(op, tenant_id, name, &spec, &mut problems);
         self.resolve(op.kind, tenant_id, &mut spec, &mut problems).await?;
         if op.kind.kind == "Subscription" && spec.get("status").is_none() {
             let status = match before {
@@ -65,6 +67,23 @@ impl Stage<'_> {
                 self.invalid.extend(problems.into_iter().map(|problem| problem.under(&op.path)));
                 Ok(None)
             }
+        }
+    }
+
+    /// What the way people log in asks of a resource.
+    fn check_login(&mut self, op: &Op, tenant_id: Id, name: &str, spec: &Value, problems: &mut Vec<Problem>) {
+        if op.kind.kind == LoginPolicy::KIND
+            && (name != LoginPolicy::NAME || self.access.platform.is_some_and(|platform| platform != tenant_id))
+        {
+            let expected = "the name default in the tenant platform";
+            self.invalid
+                .push(Problem::new(op.meta_path("name"), "there is one login policy for all", expected).found(name));
+        }
+        let least = self.access.login_policy.password_min_length;
+        if op.kind.kind == "User"
+            && spec.get("password").and_then(Value::as_str).is_some_and(|text| text.chars().count() < least as usize)
+        {
+            problems.push(Problem::new("/password", "too short", format!("at least {least} characters")));
         }
     }
 

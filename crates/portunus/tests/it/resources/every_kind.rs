@@ -58,11 +58,17 @@ fn cases() -> Vec<Case> {
             json!({"name": "ada", "email": "ada@example.com", "password": "a long enough password 1", "roles": ["reader"]}),
             json!({"display_name": "Ada"}),
         ),
+        case("login-policies", json!({"name": "default", "session_hours": 24}), json!({"session_idle_minutes": 5})),
     ]
 }
 
 fn path(plural: &str) -> String {
-    if plural == "tenants" { "/v1/tenants".to_owned() } else { format!("/v1/tenants/default/{plural}") }
+    match plural {
+        "tenants" => "/v1/tenants".to_owned(),
+        // The only one there can be.
+        "login-policies" => format!("/v1/tenants/platform/{plural}"),
+        _ => format!("/v1/tenants/default/{plural}"),
+    }
 }
 
 /// Creates, reads, changes, replaces and reads the past of one resource; gives its path.
@@ -113,6 +119,7 @@ fn live(admin: &Api, case: &Case) -> String {
 fn every_kind_is_made_read_changed_and_deleted_alike() {
     let process = portunus().start();
     let admin = process.api();
+    admin.delete("/v1/tenants/platform/login-policies/default").is(200);
     let cases = cases();
     let kinds = admin.get("/v1/kinds").expect(200).json;
     let list = kinds.as_array().or_else(|| kinds["items"].as_array()).unwrap_or_else(|| panic!("{kinds}"));
@@ -135,6 +142,7 @@ fn every_kind_is_made_read_changed_and_deleted_alike() {
 fn secrets_are_shown_once_and_hashes_never() {
     let process = portunus().start();
     let admin = process.api();
+    admin.delete("/v1/tenants/platform/login-policies/default").is(200);
     for case in cases() {
         let made = admin.post(&path(case.plural), &case.body).expect(201);
         let secret = ["api_key", "client_secret"].iter().find_map(|field| made.json[field].as_str());
@@ -176,6 +184,7 @@ fn put_replaces_and_patch_merges() {
 fn what_was_read_can_be_sent_back() {
     let process = portunus().start();
     let admin = process.api();
+    admin.delete("/v1/tenants/platform/login-policies/default").is(200);
     for case in cases() {
         let made = admin.post(&path(case.plural), &case.body).expect(201).json;
         let one = format!("{}/{}", path(case.plural), made["id"].as_str().expect("an id"));
@@ -208,6 +217,7 @@ fn a_kind_that_does_not_exist_is_404() {
 fn the_service_describes_itself() {
     let process = portunus().start();
     let admin = process.api();
+    admin.delete("/v1/tenants/platform/login-policies/default").is(200);
     let document = admin.get("/v1/openapi.json").expect(200).json;
     assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")), "{}", document["openapi"]);
     let paths = document["paths"].as_object().expect("paths");
