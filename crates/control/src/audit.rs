@@ -7,6 +7,7 @@ pub mod chain;
 pub mod checkpoint;
 pub mod checkpoints;
 pub mod event;
+pub mod evidence;
 pub mod fault;
 pub mod keeper;
 pub mod moment;

@@ -28,6 +28,7 @@ macro_rules! commands {
             Users => users,
             Sessions => sessions,
             Audit => audit,
+            Evidence => evidence,
             Admin => admin,
             Realm => realm,
             Health => health,

@@ -1,6 +1,7 @@
 //! The record of what happened: lists, proof, export, retention, erasure, evidence.
 
 mod change;
+mod evidence;
 mod export;
 pub mod list;
 mod query;
@@ -34,6 +35,7 @@ pub fn routes() -> Routes {
         .get("/v1/audit", read, list::everywhere)
         .get("/v1/audit/verify", read, verify)
         .get("/v1/audit/export", read, export::export)
+        .get("/v1/audit/evidence", read, evidence::evidence)
         .post("/v1/audit/seal", write, change::seal)
         .post("/v1/audit/erase", write, change::erase)
         .get("/v1/audit/{tenant}", read, list::of_tenant)

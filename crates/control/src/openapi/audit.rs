@@ -19,6 +19,7 @@ pub fn operations() -> Operations {
         ("/v1/audit/{tenant}", "get", list("listEventsOfTenant", "List events of a tenant").at(&["Tenant"])),
         ("/v1/audit/verify", "get", verify()),
         ("/v1/audit/export", "get", export()),
+        ("/v1/audit/evidence", "get", evidence()),
         ("/v1/audit/seal", "post", seal()),
         ("/v1/audit/erase", "post", erase()),
     ]
@@ -85,6 +86,23 @@ fn export() -> Operation {
         .parameter(query("tenant", "Only this tenant, by id or name; without it, all.", json!({"type": "string"})))
         .answers_as(200, "The file.", "application/jsonl", json!({"type": "string"}))
         .refuses(&[400, 404, 503])
+}
+
+fn evidence() -> Operation {
+    let time = "RFC 3339, a day, or how long ago such as `7d`.";
+    let since = json!({"name": "since", "in": "query", "required": true, "description": format!("From when: {time}"),
+        "schema": {"type": "string"}, "example": "7d"});
+    Operation::new("exportEvidence", "audit", "Write signed evidence for an investigation")
+        .description(
+            "A `tar.gz` with the rows of the record and their proofs, the history of the configuration, sessions and API \
+             tokens, without secrets, and an Ed25519 signature over the SHA-256 of each file. Needs `audit:read` and \
+             `session:read` in every tenant.",
+        )
+        .permission("audit", Verb::Read)
+        .parameter(since)
+        .parameter(query("until", &format!("Up to when: {time}"), json!({"type": "string"})))
+        .answers_as(200, "The file.", "application/gzip", json!({"type": "string", "format": "binary"}))
+        .refuses(&[400, 503])
 }
 
 fn seal() -> Operation {

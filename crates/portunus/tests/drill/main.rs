@@ -2,6 +2,7 @@
 //!
 //! Each prints its measurements as lines `figure: name value unit`.
 
+mod audit;
 mod changes;
 mod flap;
 mod floods;

@@ -3,6 +3,7 @@
 mod chain;
 mod checkpoints;
 mod erase;
+mod evidence;
 mod list;
 mod retention;
 mod rollup;
