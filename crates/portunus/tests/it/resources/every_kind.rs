@@ -58,6 +58,11 @@ fn cases() -> Vec<Case> {
             json!({"name": "ada", "email": "ada@example.com", "password": "a long enough password 1", "roles": ["reader"]}),
             json!({"display_name": "Ada"}),
         ),
+        case(
+            "identity-providers",
+            json!({"name": "outside", "issuer": "https://id.example.com/realms/a", "audience": "portunus"}),
+            json!({"description": "people of the house"}),
+        ),
         case("login-policies", json!({"name": "default", "session_hours": 24}), json!({"session_idle_minutes": 5})),
     ]
 }
