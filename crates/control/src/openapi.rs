@@ -97,7 +97,7 @@ fn tags() -> Vec<Value> {
         .chain(&mfa::TAGS)
         .map(|(name, description)| json!({"name": name, "description": description}));
     let kinds = resource::all().map(|kind| json!({"name": kind.plural, "description": kind.description()}));
-    let last = [realm::TAG, federation::TAG, secrets::TAG, doorman::TAG, stoa::TAG, approvals::TAG]
+    let last = [realm::TAG, federation::TAG, secrets::TAG, doorman::TAG, folionaut::TAG, stoa::TAG, approvals::TAG]
         .map(|(name, description)| json!({"name": name, "description": description}));
     own.chain(kinds).chain(last).chain([audit::tag()]).collect()
 }
