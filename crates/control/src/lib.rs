@@ -4,6 +4,7 @@
 //! it. The kinds of resources are in [`resource`] and in the data plane's `config`.
 
 pub mod access;
+pub mod accounts;
 pub mod admin_key;
 pub mod api;
 pub mod approval;

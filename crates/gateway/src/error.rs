@@ -2,9 +2,11 @@
 
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::body::Body;
+use crate::kind::Id;
 
 macro_rules! refusals {
     ($($name:ident = $status:literal $code:literal $title:literal $hint:literal;)*) => {
@@ -47,6 +49,11 @@ refusals! {
     InvalidApiKey = 401 "invalid_api_key" "The API key is not known" "check it, or ask for a new one";
     RevokedApiKey = 401 "revoked_api_key" "The API key was revoked" "ask for a new one";
     ExpiredApiKey = 401 "expired_api_key" "The API key has expired" "ask for a new one";
+    MissingIdentity = 401 "missing_identity" "This route needs an account" "send an access token or API token as Authorization: Bearer";
+    InvalidIdentity = 401 "invalid_identity" "The token is not valid" "get a new one";
+    RoleRequired = 403 "role_required" "The account may not call this route" "ask for one of the roles that it takes";
+    ApprovalRequired = 403 "approval_required" "Others must approve this call first" "repeat the same call once it is approved";
+    TooManyApprovals = 409 "too_many_approvals" "Too many calls of this caller wait for approval" "wait until they are decided, or cancel some";
     NoSubscription = 403 "no_subscription" "The API key is not for this API" "subscribe to the API with the consumer that the key belongs to";
     SubscriptionPending = 403 "subscription_pending" "The subscription waits for approval" "it can be used once somebody has approved it";
     SubscriptionSuspended = 403 "subscription_suspended" "The subscription is suspended" "it can be used again once it is resumed";
@@ -67,6 +74,7 @@ refusals! {
     UpstreamFailed = 502 "upstream_error" "The upstream broke off its answer" "try again later";
     UpstreamSecretMissing = 503 "upstream_secret_missing" "The gateway's own credential for the upstream is missing" "the operator: the log says secret_unreadable";
     NoTarget = 503 "no_target" "The upstream has no target to send to" "try again later";
+    IdentityUnavailable = 503 "identity_unavailable" "Accounts and approvals cannot be looked up" "try again later";
     Overloaded = 503 "overloaded" "The gateway has too much to do" "Retry-After says when to try again";
     UpstreamOverloaded = 503 "upstream_overloaded" "The upstream has all the requests it may have" "Retry-After says when to try again";
     UpstreamTimeout = 504 "upstream_timeout" "The upstream took too long" "try again later";
@@ -82,11 +90,23 @@ pub struct Rejection {
     pub detail: Option<String>,
     /// Headers that go with it, such as `Retry-After`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The request for approval that the call waits for.
+    pub approval: Option<Box<PendingApproval>>,
+}
+
+/// A request for approval that a call waits for.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct PendingApproval {
+    /// Its id.
+    #[serde(rename = "approval_id")]
+    pub id: Id,
+    /// Until when it waits.
+    pub expires_at: Timestamp,
 }
 
 impl From<Refusal> for Rejection {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, detail: None, headers: Vec::new() }
+        Self { refusal, detail: None, headers: Vec::new(), approval: None }
     }
 }
 
@@ -113,6 +133,8 @@ impl Rejection {
             detail: &'a str,
             code: &'a str,
             request_id: &'a str,
+            #[serde(flatten, skip_serializing_if = "Option::is_none")]
+            approval: Option<&'a PendingApproval>,
         }
         let document = Document {
             r#type: problem_type(self.refusal.code()),
@@ -121,6 +143,7 @@ impl Rejection {
             detail: self.detail.as_deref().unwrap_or(self.refusal.hint()),
             code: self.refusal.code(),
             request_id,
+            approval: self.approval.as_deref(),
         };
         let text = serde_json::to_vec(&document).expect("a problem document serialises to JSON");
         let mut response = Response::new(Body::from(text));

@@ -7,9 +7,11 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Response, request};
 use smallvec::SmallVec;
 
+use crate::accounts::{Account, Introduction};
 use crate::body::Body;
 use crate::error::Rejection;
 use crate::policy::ForwardPlan;
+use crate::policy::approval::Approval;
 use crate::policy::key_auth::KeySources;
 use crate::snapshot::Snapshot;
 use crate::snapshot::api::{CompiledApi, CompiledRoute};
@@ -53,6 +55,12 @@ pub struct Exchange<'s> {
     pub key_sources: Option<&'s KeySources>,
     /// Who is calling.
     pub caller: Option<Caller<'s>>,
+    /// Which account of the control plane is calling.
+    pub account: Option<Arc<Account>>,
+    /// What the upstream is told of the account.
+    pub introduction: Option<Box<Introduction>>,
+    /// The policy by which others must approve the call.
+    pub approval: Option<(&'s Approval, &'s BoundPolicy)>,
     /// How the upstream is called.
     pub plan: ForwardPlan,
     /// Headers for the answer, whatever it will be.

@@ -4,6 +4,7 @@
 //! [`router`], [`policy`], [`authenticate`], [`upstream`] and [`record`] take their turns. What they read is a
 //! [`snapshot`], compiled from what is configured in [`config`].
 
+pub mod accounts;
 pub mod api_key;
 pub mod authenticate;
 pub mod body;

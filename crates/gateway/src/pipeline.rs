@@ -1,7 +1,7 @@
 //! The walk of a request, from its head to its answer.
 //!
-//! sanitize → own paths → match → guard, CORS, key sources → authenticate → limit, validate, transform → upstream →
-//! the policies' response side in reverse → record.
+//! sanitize → own paths → match → guard, CORS, accounts, key sources → authenticate → limit, validate, transform →
+//! approval → upstream → the policies' response side in reverse → record.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -88,16 +88,24 @@ async fn walk(
         client_ip: record.client_ip,
         key_sources: None,
         caller: None,
+        account: None,
+        introduction: None,
+        approval: None,
         plan,
         response_headers: AnswerFields::default(),
         ran: SmallVec::new(),
     };
     let judged = match unmatched {
         Some(rejection) => Err(Stop::Refuse(Box::new(rejection))),
-        None => judge(&mut x, record).await,
+        None => judge(worker, &mut x, record).await,
     };
     let answer = match judged {
-        Ok(()) => upstream::send(worker, &mut x, &target, client, body, record).await,
+        Ok(()) if x.approval.is_none() => upstream::send(worker, &mut x, &target, client, body, record).await,
+        // In a box, so that calls that need no approval do not make room for it.
+        Ok(()) => match Box::pin(approve(worker, &x, body, record)).await {
+            Ok(body) => upstream::send(worker, &mut x, &target, client, body, record).await,
+            Err(rejection) => Err(rejection),
+        },
         Err(Stop::Reply(answer)) => Ok(*answer),
         Err(Stop::Refuse(rejection)) => Err(*rejection),
     };
@@ -136,15 +144,15 @@ enum Stop {
 }
 
 /// Asks the policies, and names the caller in between.
-async fn judge<'s>(x: &mut Exchange<'s>, record: &mut Record) -> Result<(), Stop> {
+async fn judge<'s>(worker: &Worker, x: &mut Exchange<'s>, record: &mut Record) -> Result<(), Stop> {
     let route: &'s CompiledRoute = x.route;
     let chain: &'s [BoundPolicy] = &route.chain;
     for bound in chain.iter().filter(|bound| bound.phase() <= Phase::Authenticate) {
-        ask(bound, x, record).await?;
+        ask(worker, bound, x, record).await?;
     }
     authenticate(x).map_err(|rejection| Stop::Refuse(Box::new(rejection)))?;
     let Some(caller) = x.caller else {
-        return ask_late(chain, x, record).await;
+        return ask_late(worker, chain, x, record).await;
     };
     record.consumer = Some(Arc::clone(caller.consumer));
     let snapshot: &'s Snapshot = x.snapshot;
@@ -153,7 +161,7 @@ async fn judge<'s>(x: &mut Exchange<'s>, record: &mut Record) -> Result<(), Stop
     let own: &'s [BoundPolicy] = caller.subscription.map_or(&[], |subscription| &subscription.policies);
     let consumer: &'s [BoundPolicy] = &caller.consumer.policies;
     if plan.is_empty() && own.is_empty() && consumer.is_empty() {
-        return ask_late(chain, x, record).await;
+        return ask_late(worker, chain, x, record).await;
     }
     let early = |bound: &&BoundPolicy| bound.phase() <= Phase::Authenticate;
     let joined = resolve(chain.iter().chain(plan).chain(own).chain(consumer));
@@ -161,26 +169,46 @@ async fn judge<'s>(x: &mut Exchange<'s>, record: &mut Record) -> Result<(), Stop
         // What was asked before the caller was known is not asked again; a caller's own filter is asked now.
         let was_asked = early(&bound) && chain.iter().any(|asked| asked.policy.id == bound.policy.id);
         if !was_asked {
-            ask(bound, x, record).await?;
+            ask(worker, bound, x, record).await?;
         }
     }
     Ok(())
 }
 
-async fn ask_late<'s>(chain: &'s [BoundPolicy], x: &mut Exchange<'s>, record: &mut Record) -> Result<(), Stop> {
+async fn ask_late<'s>(
+    worker: &Worker,
+    chain: &'s [BoundPolicy],
+    x: &mut Exchange<'s>,
+    record: &mut Record,
+) -> Result<(), Stop> {
     for bound in chain.iter().filter(|bound| bound.phase() > Phase::Authenticate) {
-        ask(bound, x, record).await?;
+        ask(worker, bound, x, record).await?;
     }
     Ok(())
 }
 
-async fn ask<'s>(bound: &'s BoundPolicy, x: &mut Exchange<'s>, record: &mut Record) -> Result<(), Stop> {
-    if let AnyPolicy::KeyAuth(policy) = &bound.policy.rule {
-        x.key_sources = Some(policy.sources());
-    }
+async fn ask<'s>(
+    worker: &Worker,
+    bound: &'s BoundPolicy,
+    x: &mut Exchange<'s>,
+    record: &mut Record,
+) -> Result<(), Stop> {
     x.ran.push(bound);
     bound.policy.rule.plan(&mut x.plan);
-    match bound.policy.rule.request(x).await {
+    let flow = match &bound.policy.rule {
+        AnyPolicy::KeyAuth(policy) => {
+            x.key_sources = Some(policy.sources());
+            return Ok(());
+        }
+        AnyPolicy::Approval(policy) => {
+            x.approval = Some((policy, bound));
+            return Ok(());
+        }
+        // In a box, so that routes without it do not make room for it.
+        AnyPolicy::Authorize(policy) => Box::pin(policy.identify(worker, x, record)).await,
+        rule => rule.request(x).await,
+    };
+    match flow {
         Flow::Next => Ok(()),
         Flow::Reply(answer) => {
             record.policy = Some(bound.policy.name.clone());
@@ -192,6 +220,17 @@ async fn ask<'s>(bound: &'s BoundPolicy, x: &mut Exchange<'s>, record: &mut Reco
             Err(Stop::Refuse(rejection))
         }
     }
+}
+
+/// Asks for the approval that the call needs, with its whole body.
+async fn approve(worker: &Worker, x: &Exchange<'_>, body: Body, record: &mut Record) -> Result<Body, Rejection> {
+    let Some((policy, bound)) = x.approval else { return Ok(body) };
+    let passed = policy.pass(worker, x, body, record).await;
+    if passed.is_err() {
+        bound.policy.refused.fetch_add(1, Ordering::Relaxed);
+        record.policy = Some(bound.policy.name.clone());
+    }
+    passed
 }
 
 fn refuse(rejection: Rejection, record: &mut Record) -> Response<Body> {

@@ -162,10 +162,12 @@ policies! {
     ip_filter::IpFilter,
     cors::Cors,
     key_auth::KeyAuth,
+    authorize::Authorize,
     rate_limit::RateLimit,
     body_limit::BodyLimit,
     headers::Headers,
     timeout::Timeout,
+    approval::Approval,
 }
 
 fn compile<P: Policy>(config: &Value, env: &CompileEnv<'_>) -> Result<P, Vec<Problem>> {

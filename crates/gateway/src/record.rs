@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 
+use crate::accounts::Account;
 use crate::error::Refusal;
 use crate::request_id::RequestId;
 use crate::snapshot::api::CompiledApi;
@@ -44,6 +45,8 @@ pub struct Record {
     pub api: Option<Arc<CompiledApi>>,
     /// The consumer, once it is known.
     pub consumer: Option<Arc<CompiledConsumer>>,
+    /// The account of the control plane, once it is known.
+    pub account: Option<Arc<Account>>,
     /// The target that was called.
     pub target: Option<Arc<str>>,
     /// How long the upstream took to answer.
@@ -82,6 +85,7 @@ impl Record {
             status: 499,
             api: None,
             consumer: None,
+            account: None,
             target: None,
             upstream_duration: None,
             reason: None,

@@ -164,7 +164,7 @@ pub async fn send(
 const CLOSED: &str = "it closed the connection without an answer";
 
 /// What is wrong with a request whose body broke off.
-fn of_body(error: &BodyError) -> Rejection {
+pub fn of_body(error: &BodyError) -> Rejection {
     match error {
         BodyError::TooLarge(limit) => body_limit::too_large(*limit),
         BodyError::ClientSilent => Refusal::RequestTimeout.into(),

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use tokio::sync::Notify;
 
+use crate::accounts::Accounts;
 use crate::client::ClientLimits;
 use crate::own::Expose;
 use crate::record::Telemetry;
@@ -29,6 +30,8 @@ pub struct Shared {
     pub limits: ClientLimits,
     /// Peers whose `X-Forwarded-*` are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Accounts and approvals, if this process has a control plane.
+    pub accounts: Option<Arc<dyn Accounts>>,
     /// A path whose requests panic on purpose, to rehearse the alarm.
     pub panic_drill_path: Option<String>,
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use portunus_control::accounts::ControlAccounts;
 use portunus_control::admin_key::{self, AdminKey};
 use portunus_control::api::apply;
 use portunus_control::audit::checkpoints::Checkpointed;
@@ -32,6 +33,7 @@ use portunus_gateway::record::Telemetry;
 use portunus_gateway::telemetry::log::{LineLayer, LogFormat, Sink};
 use portunus_gateway::telemetry::metrics::Metrics;
 use portunus_gateway::worker::Shared;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::layer::SubscriberExt;
@@ -99,21 +101,9 @@ async fn serve(
         banner.demo_key = Some(demo::seed(&store, gateway_address).await?);
     }
     let metrics = Arc::new(Metrics::new(store.snapshot.clone(), sink.clone()));
-    let shared = Arc::new(Shared {
-        snapshot: store.snapshot.clone(),
-        telemetry: Telemetry { metrics: metrics.clone(), sink: sink.clone() },
-        expose: own::Expose {
-            health: settings.gateway_expose.contains(&Expose::Health),
-            metrics: settings.gateway_expose.contains(&Expose::Metrics),
-        },
-        limits: settings.client_limits(),
-        trusted_proxies: settings.trusted_proxies.clone(),
-        panic_drill_path: settings.drill_panic_path.clone(),
-    });
     let drain = Duration::from_secs(settings.drain_seconds);
     let tokens = Tokens::open(&store, token_settings(&settings, control_address)).await?;
     let federation = Federation::open(&store).await?;
-    let gateway = Gateway::start(gateway, &shared, workers(&settings), drain)?;
     let (draining, watcher) = watch::channel(false);
     let listener = tokio::net::TcpListener::from_std(control)?;
     let of_control = ControlSettings {
@@ -130,6 +120,19 @@ async fn serve(
     let mailer = mailer(&settings, &store)?;
     let control = Control::new(store, tokens, federation, metrics, mailer, of_control);
     let (failures, store) = (control.failures.clone(), control.store.clone());
+    let shared = Arc::new(Shared {
+        snapshot: control.store.snapshot.clone(),
+        telemetry: Telemetry { metrics: control.metrics.clone(), sink: sink.clone() },
+        expose: own::Expose {
+            health: settings.gateway_expose.contains(&Expose::Health),
+            metrics: settings.gateway_expose.contains(&Expose::Metrics),
+        },
+        limits: settings.client_limits(),
+        trusted_proxies: settings.trusted_proxies.clone(),
+        accounts: Some(Arc::new(ControlAccounts::new(control.clone(), Handle::current()))),
+        panic_drill_path: settings.drill_panic_path.clone(),
+    });
+    let gateway = Gateway::start(gateway, &shared, workers(&settings), drain)?;
     let upkeep = tokio::spawn(upkeep::run(control.clone()));
     let audit = control.audit.clone();
     audit.begin(opened.audit_fault).await;

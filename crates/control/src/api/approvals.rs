@@ -22,6 +22,7 @@ use crate::approval::notice;
 use crate::approval::requests::{self, Undecided};
 use crate::approval::row::Approval;
 use crate::control::Control;
+use crate::principal::Proof;
 
 const READ: Permission = Permission::new("approval", Verb::Read);
 const WRITE: Permission = Permission::new("approval", Verb::Write);
@@ -129,7 +130,12 @@ async fn decide(
             "only accounts with one of the roles that the rule names decide about this request",
         ));
     }
-    let done = requests::decide(&control.store, approval.id, account.id, caller.0.actor(), approves, comment).await?;
+    let token = match caller.0.proof {
+        Proof::ApiToken { id, .. } => Some(id),
+        _ => None,
+    };
+    let by = (account.id, token);
+    let done = requests::decide(&control.store, approval.id, by, caller.0.actor(), approves, comment).await?;
     let approval = done.map_err(|why| undecided(why, id))?;
     if approval.life.status != Status::Pending {
         notice::send(control, &approval, approval.life.status.word());
@@ -157,7 +163,7 @@ fn undecided(why: Undecided, id: &str) -> ApiError {
             ApiError::not_found(format!("there is no request for approval {id} that this account may see"))
         }
         Undecided::MadeByRequester => ApiError::forbidden(
-            "the requester made or changed this service account, and nobody approves a request of their own",
+            "the requester made or changed this service account or its token, and nobody approves a request of their own",
         ),
         Undecided::Refused(Refusal::Own) => {
             ApiError::forbidden("nobody decides about a request of their own; another account must")

@@ -58,7 +58,7 @@ pub enum Undecided {
     NotFound,
     /// The rules of its life.
     Refused(Refusal),
-    /// The requester made or changed the service account that would decide.
+    /// The requester made or changed the service account or the API token that would decide.
     MadeByRequester,
 }
 
@@ -125,11 +125,11 @@ async fn insert(write: StateWrite<'_>, request: NewRequest) -> sqlx::Result<Opti
     Ok(Some((approval, true)))
 }
 
-/// Decides about a request on behalf of an account.
+/// Decides about a request on behalf of an account, by whatever token of it.
 pub async fn decide(
     store: &Store,
     id: Id,
-    by: Id,
+    (by, token): (Id, Option<Id>),
     actor: Actor,
     approves: bool,
     comment: String,
@@ -142,7 +142,7 @@ pub async fn decide(
                 if approval.life.age(now) {
                     approval.end(db, events, Actor::system("approvals"), now).await?;
                 }
-                if was_made_by(db, by, &approval.requester).await? {
+                if was_made_by(db, by, token, &approval.requester).await? {
                     return Ok(Err(Undecided::MadeByRequester));
                 }
                 let done = match approves {
@@ -220,11 +220,15 @@ pub async fn consume(store: &Store, by: Id, actor: Actor, digest: String) -> Res
         .await
 }
 
-/// Whether this is a service account that the requester made or changed, so that they may know its secret.
-async fn was_made_by(db: &mut SqliteConnection, account: Id, requester: &str) -> sqlx::Result<bool> {
-    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM history WHERE id = $1 AND kind = 'ServiceAccount' AND actor = $2)")
-        .bind(account.to_string())
-        .bind(requester)
-        .fetch_one(db)
-        .await
+/// Whether this is a service account or an API token that the requester made or changed, so that they may know its
+/// secret.
+async fn was_made_by(db: &mut SqliteConnection, account: Id, token: Option<Id>, requester: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM history WHERE id IN ($1, $2) AND kind IN ('ServiceAccount', 'ApiToken') AND actor = $3)",
+    )
+    .bind(account.to_string())
+    .bind(token.map(|token| token.to_string()))
+    .bind(requester)
+    .fetch_one(db)
+    .await
 }

@@ -32,6 +32,9 @@ pub fn write(mut line: Line<'_>, record: &Record, duration: Duration) {
     if let Some(consumer) = &record.consumer {
         line.text(label!("consumer"), &consumer.name);
     }
+    if let Some(account) = &record.account {
+        line.text(label!("account"), &account.label);
+    }
     if let Some(upstream) = record.upstream_duration {
         line.milliseconds(label!("upstream_latency"), upstream);
     }

@@ -98,6 +98,8 @@ impl Head<'_, '_> {
             let name = name.as_str();
             match name {
                 "host" | "content-length" | "expect" | "x-request-id" | "x-forwarded-for" => continue,
+                // Only Portunus says who calls.
+                "x-portunus-account" | "x-portunus-roles" => continue,
                 "forwarded" | "x-real-ip" if !self.is_trusted => continue,
                 name if !self.is_trusted && name.starts_with("x-forwarded-") => continue,
                 "x-forwarded-proto" => has_proto = true,
@@ -107,6 +109,10 @@ impl Head<'_, '_> {
             give(name, value.as_bytes());
         }
         self.forwarded_for(headers, &mut give);
+        if let Some(told) = &self.x.introduction {
+            give("x-portunus-account", told.account.as_bytes());
+            give("x-portunus-roles", told.roles.as_bytes());
+        }
         if !has_proto {
             give("x-forwarded-proto", b"http");
         }

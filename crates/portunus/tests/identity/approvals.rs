@@ -3,6 +3,7 @@
 mod decisions;
 mod life;
 mod parallel;
+mod routes;
 mod webhooks;
 
 use portunus_testkit::command::Run;

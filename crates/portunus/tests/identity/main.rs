@@ -6,6 +6,7 @@ mod access_review;
 mod approvals;
 mod attacks;
 mod audit;
+mod authorize;
 mod doorman;
 mod folionaut;
 mod isolation;

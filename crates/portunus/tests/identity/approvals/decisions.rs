@@ -33,7 +33,7 @@ fn r14_the_requester_cannot_approve_by_any_means() {
     as_admin(&process, "POST", "/v1/tenants/default/service-accounts", &puppet).is(201);
     let puppet = Api::service_account(&process.api_url(""), "puppet", "a-secret-of-the-puppet");
     let refused = approve(&puppet, &id).problem(403, "forbidden");
-    assert!(refused.text().contains("made or changed this service account"), "{}", refused.text());
+    assert!(refused.text().contains("the requester made or changed this service account"), "{}", refused.text());
 
     approve(&admin, &id).is(200);
     as_admin(&process, "POST", path, &json!({"name": "acme"})).is(201);
@@ -160,4 +160,37 @@ fn r14_the_command_line_lists_shows_and_decides() {
     let again = process.cli(&["approvals", "reject", &id]).output();
     assert_eq!(again.code, Some(1));
     assert!(again.stderr.contains("approved already"), "{}", again.stderr);
+}
+
+#[test]
+fn r13_api_tokens_get_around_no_approval() {
+    let process = portunus().start();
+    let admin = process.api();
+    let maker = admin.account("default", "maker", &["consumer:*", "approval:*", "api_token:*"]);
+    rule(&admin, "consumers", &["consumer:write"], &json!({}));
+    let token = maker.post("/v1/me/tokens", &json!({})).expect(201).json;
+    let token = token["token"].as_str().expect("the token is shown once").to_owned();
+    let with = |method: &str, path: &str, body: &serde_json::Value| {
+        Call::new(method, &process.api_url(path)).bearer(&token).json(body).send()
+    };
+    let body = json!({"name": "acme"});
+    let id = asked(with("POST", "/v1/tenants/default/consumers", &body));
+    let refused = with("POST", &format!("/v1/approvals/{id}/approve"), &json!({})).problem(403, "forbidden");
+    assert!(refused.text().contains("a request of their own"), "{}", refused.text());
+    approve(&maker, &id).problem(403, "forbidden");
+    approve(&admin, &id).is(200);
+    // A token of somebody else that the requester made is no somebody else.
+    let robot = admin.account("default", "robot", &["approval:*"]);
+    let forged = maker
+        .post("/v1/tenants/default/api-tokens", &json!({"service_account_id": "robot", "scopes": ["approval:write"]}))
+        .expect(201)
+        .json;
+    let forged = forged["token"].as_str().expect("the token is shown once");
+    let decide = process.api_url(&format!("/v1/approvals/{id}/approve"));
+    let refused = Call::post(&decide).bearer(forged).send().problem(403, "forbidden");
+    assert!(refused.text().contains("or its token"), "{}", refused.text());
+    drop(robot);
+    // The account is what counts: the same call with another of its credentials is the same call.
+    maker.post("/v1/tenants/default/consumers", &body).is(201);
+    assert_eq!(status(&admin, &id), "used");
 }
