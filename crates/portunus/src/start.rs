@@ -244,7 +244,7 @@ async fn take_admin_key(store: &Store, settings: &Settings) -> anyhow::Result<()
     match admin_key::ensure(store, key).await.context("the admin key cannot be taken")? {
         AdminKey::Known => {}
         AdminKey::Taken => {
-            tracing::info!(target: "portunus", "the admin key of the settings is taken; any other has ended")
+            tracing::info!(target: "portunus", "the admin key of the settings is taken; any other has ended");
         }
         AdminKey::Dead => tracing::warn!(
             target: "portunus",

@@ -50,17 +50,18 @@ impl Http {
 
     /// The body of a successful `GET`.
     pub async fn get(&self, url: &str) -> Result<Vec<u8>, HttpError> {
-        let request = self.client()?.get(url).header("Accept", "application/json").build().map_err(failed)?;
+        let request =
+            self.client()?.get(url).header("Accept", "application/json").build().map_err(|error| failed(&error))?;
         let (parts, body) = self.send(request).await?.into_parts();
         if parts.status.is_success() { Ok(body) } else { Err(HttpError::Status(parts.status.as_u16())) }
     }
 
     async fn send(&self, request: reqwest::Request) -> Result<HttpResponse, HttpError> {
-        let mut answer = self.client()?.execute(request).await.map_err(failed)?;
+        let mut answer = self.client()?.execute(request).await.map_err(|error| failed(&error))?;
         let mut response = HttpResponse::new(Vec::new());
         *response.status_mut() = answer.status();
         *response.headers_mut() = answer.headers().clone();
-        while let Some(chunk) = answer.chunk().await.map_err(failed)? {
+        while let Some(chunk) = answer.chunk().await.map_err(|error| failed(&error))? {
             if response.body().len() + chunk.len() > MOST {
                 return Err(HttpError::TooLarge);
             }
@@ -75,13 +76,13 @@ impl<'c> AsyncHttpClient<'c> for Http {
     type Future = BoxFuture<'c, Result<HttpResponse, HttpError>>;
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(async move { self.send(request.try_into().map_err(failed)?).await })
+        Box::pin(async move { self.send(request.try_into().map_err(|error| failed(&error))?).await })
     }
 }
 
-fn failed(error: reqwest::Error) -> HttpError {
+fn failed(error: &reqwest::Error) -> HttpError {
     // The deepest cause says what a person can act on.
-    let mut cause: &dyn std::error::Error = &error;
+    let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }

@@ -64,21 +64,21 @@ fn id() -> Value {
     json!({"name": "id", "in": "path", "required": true, "schema": {"type": "string", "minLength": 1}})
 }
 
-fn query(name: &str, description: &str, schema: Value) -> Value {
+fn query(name: &str, description: &str, schema: &Value) -> Value {
     json!({"name": name, "in": "query", "description": description, "schema": schema})
 }
 
 fn public(id: &str, summary: &str, answer: &str, has_type: bool) -> Operation {
     let mut operation = Operation::new(id, TAG.0, summary)
         .public()
-        .parameter(query("tenant", "Whose, by id or name; `default` without it.", json!({"type": "string"})))
+        .parameter(query("tenant", "Whose, by id or name; `default` without it.", &json!({"type": "string"})))
         .parameters(&["IfNoneMatch"])
         .answers(200, "What is published.", schema(answer))
         .answers_empty(304, "It is as it was read before.")
         .headers(&["ETag"]);
     operation = failing(operation, &[404, 500, 503]);
     if has_type {
-        operation = operation.parameter(query("type", "Only this type.", json!({"type": "string"})));
+        operation = operation.parameter(query("type", "Only this type.", &json!({"type": "string"})));
     }
     operation
 }
@@ -92,10 +92,14 @@ fn read_published() -> Operation {
 
 fn list_all() -> Operation {
     operation("folionautListAll", "List content, drafts too", Verb::Read)
-        .parameter(query("type", "Only this type.", json!({"type": "string"})))
-        .parameter(query("status", "Only with this status.", status()))
-        .parameter(query("limit", "How many.", json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 50})))
-        .parameter(query("offset", "How many to pass over.", json!({"type": "integer", "minimum": 0, "default": 0})))
+        .parameter(query("type", "Only this type.", &json!({"type": "string"})))
+        .parameter(query("status", "Only with this status.", &status()))
+        .parameter(query(
+            "limit",
+            "How many.",
+            &json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 50}),
+        ))
+        .parameter(query("offset", "How many to pass over.", &json!({"type": "integer", "minimum": 0, "default": 0})))
         .answers(200, "A part of the list.", schema("FolionautItems"))
 }
 

@@ -51,7 +51,7 @@ impl Stage<'_> {
             }
             Some(before) => {
                 let revision = before.revision + 1;
-                let row = Row { name, spec, revision, updated_at: self.now, ..before.clone() };
+                let row = Row { name, spec, revision, updated_at: self.now, ..before };
                 self.keep(Outcome { done: Done::Updated, row, before: Some(before), secret: None });
             }
             None => {
