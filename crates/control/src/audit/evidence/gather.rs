@@ -23,9 +23,21 @@ use crate::store::row::time;
 /// Rows in memory at once.
 const BATCH: u64 = 1_000;
 
-/// What is told of a session. Its secrets are not among it.
-const SESSIONS: &str = "SELECT id, user_id, tenant_id, created_at, last_seen_at, expires_at, idle_seconds, address, \
-    user_agent, methods, stepped_up_at, revoked_at, revoked_by FROM session ORDER BY created_at";
+/// What is told of a session, as far as it has it; its secrets are not among it.
+const OF_SESSIONS: [&str; 12] = [
+    "id",
+    "user_id",
+    "tenant_id",
+    "created_at",
+    "last_seen_at",
+    "expires_at",
+    "address",
+    "user_agent",
+    "methods",
+    "stepped_up_at",
+    "revoked_at",
+    "revoked_by",
+];
 
 /// Why there is no evidence.
 #[derive(Debug, Error)]
@@ -185,9 +197,9 @@ async fn history(
 
 async fn sessions(db: &mut SqliteConnection, bundle: &mut Bundle) -> Result<(), EvidenceError> {
     let mut out = bundle.lines("sessions.jsonl")?;
-    for row in sqlx::query(SESSIONS).fetch_all(&mut *db).await? {
+    for row in sqlx::query("SELECT * FROM session ORDER BY created_at").fetch_all(&mut *db).await? {
         let mut fields = Map::new();
-        for column in row.columns() {
+        for column in row.columns().iter().filter(|column| OF_SESSIONS.contains(&column.name())) {
             let name = column.name();
             let value = match row.try_get_raw(name)?.is_null() {
                 true => Value::Null,

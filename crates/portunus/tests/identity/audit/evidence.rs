@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use portunus_testkit::Portunus;
+use portunus_testkit::client::password;
 use portunus_testkit::command::Run;
+use portunus_testkit::gateway::ADMIN_PASSWORD;
 use serde_json::{Value, json};
 
 use crate::portunus;
@@ -41,6 +43,7 @@ fn r09_evidence_is_signed_and_no_byte_of_it_can_be_altered_unseen() {
     let admin = process.api();
     let user = json!({"name": "jane-roe", "email": "jane@example.com", "password": "correct horse battery staple 8"});
     admin.post("/v1/tenants/default/users", &user).is(201);
+    password(&process.api_url(""), "admin", ADMIN_PASSWORD).is(200);
     admin.create_consumer("sealed-before");
     admin.post("/v1/audit/seal", &json!({"before": "0s"})).is(200);
     admin.create_consumer("acme");
@@ -68,6 +71,8 @@ fn r09_evidence_is_signed_and_no_byte_of_it_can_be_altered_unseen() {
     }
     assert!(text("history.jsonl").contains("jane-roe") && text("people.jsonl").contains("jane-roe"));
     assert_eq!(text("segments.jsonl").lines().count(), 1);
+    let sessions = text("sessions.jsonl");
+    assert!(sessions.contains("\"user_id\"") && !sessions.contains("sha256"), "{sessions}");
     let all: String = FILES.iter().filter(|name| !name.ends_with(".sig")).map(|name| text(name)).collect();
     for secret in ["argon2", "password_hash", "secret_hash", "enc:1:"] {
         assert!(!all.contains(secret), "{secret} is in the evidence");
