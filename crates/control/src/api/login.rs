@@ -25,6 +25,7 @@ use super::error::ApiError;
 use super::identify::Identity;
 use super::mfa::login::second_half;
 use super::routes::{Needs, Routes, permission};
+use super::tokens;
 use crate::access::{Account, AccountKind, Permission, Verb};
 use crate::audit::event::NewEvent;
 use crate::control::Control;
@@ -284,6 +285,7 @@ pub async fn end_everything_of(control: &Control, caller: &Caller, text: &str) -
         // Who may not end them is not told whether there is such a user. A locked user has none.
         ApiError::not_found(format!("there is no active user {text} whose sessions this account may end"))
     })?;
+    tokens::revoke_all_of(control, caller, &account).await?;
     Ok(session::end_everything(&control.store, caller.0.actor(), &account, "revoked").await?)
 }
 

@@ -19,13 +19,13 @@ use super::caller::{Caller, check_factor};
 use super::error::ApiError;
 use super::resources::{first, one, removed};
 use super::routes::{Needs, Routes};
-use crate::access::{AccountKind, Permission, Verb};
+use crate::access::{Account, AccountKind, Permission, Verb};
 use crate::control::Control;
 use crate::resource;
 use crate::resource::api_token::{ApiToken, TokenStatus};
 use crate::store::read::Filter;
 use crate::store::row::{Row, time};
-use crate::store::{Action, Edit};
+use crate::store::{Action, Change, Edit, Op};
 
 /// The field of answers that tells when a token was last used.
 pub const LAST_USED_AT: &str = "last_used_at";
@@ -191,4 +191,29 @@ pub async fn rotate(control: &Control, caller: &Caller, row: &Row, mut body: Obj
     let mut shown = one(&first(committed.outcomes)?);
     shown.0.insert("token".into(), text.into());
     Ok((StatusCode::CREATED, shown).into_response())
+}
+
+/// Revokes every API token of an account. Ending what somebody may do hands out no rights, so the caller needs none of
+/// the account's.
+pub async fn revoke_all_of(control: &Control, caller: &Caller, account: &Account) -> Result<(), ApiError> {
+    let kind = resource::by_kind("ApiToken").ok_or_else(ApiError::internal)?;
+    let fields = [("user_id", account.id.to_string()), ("status", "active".to_owned())];
+    let filter = Filter {
+        tenants: Some(vec![account.tenant_id]),
+        fields: fields.map(|(field, value)| (field.to_owned(), value)).into(),
+        limit: i64::MAX as u64,
+        ..Filter::default()
+    };
+    let rows = control.store.list(kind, &filter).await?.rows;
+    let ops: Vec<Op> = rows
+        .into_iter()
+        .map(|row| {
+            let edit = Edit::Merge(json!({ "status": "revoked" }));
+            Op { kind, path: String::new(), action: Action::Update { id: row.id, if_match: None, name: None, edit } }
+        })
+        .collect();
+    if !ops.is_empty() {
+        control.store.commit(Change { principal: None, ..caller.changes(ops) }).await?;
+    }
+    Ok(())
 }

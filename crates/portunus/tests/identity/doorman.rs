@@ -40,6 +40,10 @@ fn d21_every_token_of_a_user_is_dead() {
     let tokens = [&grant, &through_doorman].map(|answer| answer["access_token"].as_str().expect("a token").to_owned());
     let me = |token: &str| Call::get(&process.api_url("/platform/user/me")).bearer(token).send();
     tokens.iter().for_each(|token| me(token).is(200));
+    let made = sessions[0].post("/v1/me/tokens", &json!({"name": "script"})).expect(201).json;
+    let of_a_script = made["token"].as_str().expect("an API token");
+    let who = |token: &str| Call::get(&process.api_url("/v1/me")).bearer(token).send();
+    who(of_a_script).is(200);
     let invalidate = |token: &str| {
         let body = json!({"username": "affected-user"});
         Call::post(&process.api_url("/platform/authorization/invalidate")).bearer(token).json(&body).send()
@@ -50,6 +54,7 @@ fn d21_every_token_of_a_user_is_dead() {
     for token in &tokens {
         refused(me(token), 401, "AUTH005");
     }
+    who(of_a_script).problem(401, "unauthorized");
     for session in &sessions {
         session.get("/v1/me").problem(401, "unauthorized");
         session.refresh().problem(401, "unauthorized");

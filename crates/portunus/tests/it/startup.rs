@@ -354,14 +354,18 @@ fn what_lies_on_disk_opens_nothing() {
     let token = admin.token();
     let home = Arc::clone(process.home());
     assert_eq!(process.stop(), Some(0));
-    let folder = fs::read_dir(home.path().join("data")).expect("there is a data folder");
-    for file in folder.filter_map(|entry| Some(entry.ok()?.path())) {
+    let mut waiting = vec![home.path().join("data")];
+    while let Some(file) = waiting.pop() {
+        let mode = fs::metadata(&file).expect("a file has a mode").permissions().mode();
+        assert_eq!(mode & 0o077, 0, "others may read {}: {mode:o}", file.display());
+        if file.is_dir() {
+            waiting.extend(fs::read_dir(&file).expect("a folder").filter_map(|entry| Some(entry.ok()?.path())));
+            continue;
+        }
         let bytes = fs::read(&file).expect("a file can be read");
         let text = String::from_utf8_lossy(&bytes);
         for secret in [key.as_str(), token.as_str(), ADMIN_PASSWORD, CLIENT_SECRET, "ptn_secret_"] {
             assert!(!text.contains(secret), "{} holds {secret}", file.display());
         }
-        let mode = fs::metadata(&file).expect("a file has a mode").permissions().mode();
-        assert_eq!(mode & 0o077, 0, "others may read {}: {mode:o}", file.display());
     }
 }

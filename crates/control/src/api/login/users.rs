@@ -11,6 +11,7 @@ use super::super::body::Object;
 use super::super::caller::Caller;
 use super::super::error::ApiError;
 use super::super::resources::{first, one};
+use super::super::tokens;
 use crate::access::Account;
 use crate::control::Control;
 use crate::login::one_time::Purpose;
@@ -79,6 +80,7 @@ pub async fn revoke_sessions(
 ) -> Result<Response, ApiError> {
     nothing_but(body, &[])?;
     let account = account(control, caller, row)?;
+    tokens::revoke_all_of(control, caller, &account).await?;
     let ended = session::end_everything(&control.store, caller.0.actor(), &account, "revoked").await?;
     Ok(Json(json!({ "revoked": ended })).into_response())
 }
@@ -87,6 +89,7 @@ pub async fn revoke_sessions(
 pub async fn force_reset(control: &Control, caller: &Caller, row: &Row, body: &Object) -> Result<Response, ApiError> {
     nothing_but(body, &[])?;
     let account = account(control, caller, row)?;
+    tokens::revoke_all_of(control, caller, &account).await?;
     let ended = password_change::force(control, &account, caller.0.actor()).await?;
     Ok(Json(json!({ "revoked": ended })).into_response())
 }

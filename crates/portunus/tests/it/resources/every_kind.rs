@@ -63,6 +63,21 @@ fn cases() -> Vec<Case> {
             json!({"name": "outside", "issuer": "https://id.example.com/realms/a", "audience": "portunus"}),
             json!({"description": "people of the house"}),
         ),
+        case(
+            "api-tokens",
+            json!({"name": "script", "service_account_id": "robot", "scopes": ["api:read"]}),
+            json!({"description": "of a script"}),
+        ),
+        case(
+            "content-pages",
+            json!({"name": "note:first", "content_type": "note", "slug": "first", "data": {"title": "First"}}),
+            json!({"sort_order": 3}),
+        ),
+        case(
+            "approval-rules",
+            json!({"name": "two-eyes", "permissions": ["session:delete"], "approvals": 1}),
+            json!({"approvals": 2}),
+        ),
         case("login-policies", json!({"name": "default", "session_hours": 24}), json!({"session_idle_minutes": 5})),
     ]
 }
@@ -150,8 +165,8 @@ fn secrets_are_shown_once_and_hashes_never() {
     admin.delete("/v1/tenants/platform/login-policies/default").is(200);
     for case in cases() {
         let made = admin.post(&path(case.plural), &case.body).expect(201);
-        let secret = ["api_key", "client_secret"].iter().find_map(|field| made.json[field].as_str());
-        let is_secret_kind = ["credentials", "service-accounts"].contains(&case.plural);
+        let secret = ["api_key", "client_secret", "token"].iter().find_map(|field| made.json[field].as_str());
+        let is_secret_kind = ["api-tokens", "credentials", "service-accounts"].contains(&case.plural);
         let may_be = is_secret_kind || case.plural == "subscriptions";
         assert!(secret.is_some() == is_secret_kind || may_be, "{}: {}", case.plural, made.text());
         let one = format!("{}/{}", path(case.plural), made.json["id"].as_str().expect("an id"));
